@@ -1,0 +1,1 @@
+"""Turns labelled GitHub issues into reviewed pull requests."""

@@ -1,0 +1,99 @@
+"""Every error this package raises on purpose, under one root.
+
+A message says what happened, where and with which value (never a secret); ``hint`` says what
+to do about it. Entry points print both on one line each and leave with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: systemd starts the daemon anew
+EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: systemd does not restart on it
+
+
+class ClaudeFlowError(Exception):
+    """Root of the package's errors.
+
+    ``hint`` is one sentence that tells the operator what to do, or None.
+    """
+
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(ClaudeFlowError):
+    """The caller named something that cannot be: a malformed issue, an unknown run."""
+
+    exit_code = EXIT_USAGE
+
+
+class GitHubError(ClaudeFlowError):
+    """GitHub answered, but not with what was asked for."""
+
+
+class TokenRefusedError(GitHubError):
+    """401: the token is wrong, expired or revoked."""
+
+
+class ForbiddenError(GitHubError):
+    """403 that is not a rate limit: the token lacks a permission."""
+
+
+class NotFoundError(GitHubError):
+    """404 or 410: it does not exist, or the token may not see it."""
+
+
+class RejectedError(GitHubError):
+    """409 or 422: GitHub understood and refused."""
+
+
+class RateLimitedError(GitHubError):
+    """A primary or secondary limit; ``retry_after_seconds`` says how long GitHub asks to wait."""
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class GitHubUnreachableError(GitHubError):
+    """No usable answer: DNS, connection, time-out or 5xx. Trying again later may help."""
+
+
+class WorkspaceError(ClaudeFlowError):
+    """Git or the file system refused to prepare, read or clear a workspace."""
+
+
+class PushRejectedError(WorkspaceError):
+    """The git server refused the push: a protected branch, a moved branch, a missing right."""
+
+
+class AgentUnavailableError(ClaudeFlowError):
+    """The agent's program is not installed or not executable."""
+
+
+class EngineError(ClaudeFlowError):
+    """The durable state could not be read or written."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
+class StateInUseError(EngineError):
+    """Another daemon holds the lock on this state directory."""
+
+    exit_code = EXIT_FAILED
+
+
+class ServiceError(ClaudeFlowError):
+    """systemd refused, or the service did not get where it was asked to go in time."""

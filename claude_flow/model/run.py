@@ -1,0 +1,221 @@
+"""Runs and attempts: the words of the HTTP API, the CLI and the store."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from claude_flow.model.issue import IssueRef
+
+
+class RunState(StrEnum):
+    """Where a run stands; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens to a run in this state."""
+        return self not in {RunState.QUEUED, RunState.RUNNING}
+
+
+class Phase(StrEnum):
+    """What a running run is doing."""
+
+    PREPARING = "preparing"
+    EXECUTING = "executing"
+    PUBLISHING = "publishing"
+
+
+class Reason(StrEnum):
+    """Why a run, or one attempt of it, ended."""
+
+    PULL_REQUEST_OPENED = "pull_request_opened"
+    PULL_REQUEST_UPDATED = "pull_request_updated"
+    NO_CHANGES = "no_changes"
+    AGENT_FAILED = "agent_failed"
+    PERMISSION_DENIED = "permission_denied"
+    TIMED_OUT = "timed_out"
+    STALLED = "stalled"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    PUBLISH_REJECTED = "publish_rejected"
+    UNTRUSTED = "untrusted"
+    ISSUE_CLOSED = "issue_closed"
+    CANCELLED_BY_USER = "cancelled_by_user"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+
+
+class TriggerKind(StrEnum):
+    """What asked for a run."""
+
+    LABEL = "label"
+    COMMAND = "command"
+    CLI = "cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One request for work.
+
+    ``key`` tells requests of one kind on one issue apart: the label event's number, the
+    comment's, a random text for the CLI. The same key never makes a second run. ``actor`` is
+    the GitHub login that asked, None where nobody on GitHub did (the CLI).
+    """
+
+    kind: TriggerKind
+    key: str
+    actor: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an agent said it used; None where it did not say. Tokens count input and output."""
+
+    turns: int | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a run. ``number`` counts from 1; ``reason`` is None while it goes on."""
+
+    number: int
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: Reason | None = None
+    exit_code: int | None = None
+    usage: Usage = field(default_factory=Usage)
+
+    def to_json(self) -> dict[str, Any]:
+        """The attempt as the contract's JSON."""
+        return {
+            "attempt": self.number,
+            "reason": self.reason,
+            "started_at": to_rfc3339(self.started_at),
+            "ended_at": to_rfc3339(self.ended_at),
+            "exit_code": self.exit_code,
+            "turns": self.usage.turns,
+            "tokens": self.usage.tokens,
+            "cost_usd": self.usage.cost_usd,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The attempt that ``to_json`` wrote."""
+        return cls(
+            number=data["attempt"],
+            started_at=from_rfc3339(data["started_at"]),
+            ended_at=from_rfc3339(data["ended_at"]),
+            reason=Reason(data["reason"]) if data["reason"] else None,
+            exit_code=data["exit_code"],
+            usage=Usage(data["turns"], data["tokens"], data["cost_usd"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One piece of work asked for on one issue.
+
+    ``reason`` is set once the state is final. ``detail`` is one line for people about how it
+    stands, without secrets; None where the reason says all.
+    """
+
+    id: str
+    issue: IssueRef
+    trigger: Trigger
+    created_at: datetime
+    state: RunState = RunState.QUEUED
+    phase: Phase | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    pull_request: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @classmethod
+    def queued(cls, issue: IssueRef, trigger: Trigger, created_at: datetime) -> Self:
+        """A new run; the same issue and trigger always give the same id."""
+        return cls(run_id(issue, trigger), issue, trigger, created_at)
+
+    @property
+    def attempt(self) -> int:
+        """The number of the latest attempt, 0 before the first."""
+        return self.attempts[-1].number if self.attempts else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as the contract's JSON."""
+        return {
+            "id": self.id,
+            "issue": str(self.issue),
+            "trigger": str(self.trigger),
+            "actor": self.trigger.actor,
+            "state": self.state,
+            "phase": self.phase,
+            "reason": self.reason,
+            "detail": self.detail,
+            "attempt": self.attempt,
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+            "pull_request": self.pull_request,
+            "created_at": to_rfc3339(self.created_at),
+            "started_at": to_rfc3339(self.started_at),
+            "ended_at": to_rfc3339(self.ended_at),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The run that ``to_json`` wrote."""
+        kind, _, key = data["trigger"].partition(":")
+        created_at = from_rfc3339(data["created_at"])
+        if created_at is None:
+            raise ValueError("a run has a created_at")
+        return cls(
+            id=data["id"],
+            issue=IssueRef.parse(data["issue"]),
+            trigger=Trigger(TriggerKind(kind), key, data["actor"]),
+            created_at=created_at,
+            state=RunState(data["state"]),
+            phase=Phase(data["phase"]) if data["phase"] else None,
+            reason=Reason(data["reason"]) if data["reason"] else None,
+            detail=data["detail"],
+            attempts=tuple(Attempt.from_json(attempt) for attempt in data["attempts"]),
+            pull_request=data["pull_request"],
+            started_at=from_rfc3339(data["started_at"]),
+            ended_at=from_rfc3339(data["ended_at"]),
+        )
+
+
+def run_id(issue: IssueRef, trigger: Trigger) -> str:
+    """A run's id: readable, unique per issue and trigger, and fit for a systemd unit's name.
+
+    ``[a-z0-9-]`` only, at most 60 characters: ``widgets-7-1f0c5e9a2b``.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", issue.repository.name.lower()).strip("-")[:36].strip("-")
+    digest = hashlib.sha256(f"{str(issue).lower()}:{trigger}".encode()).hexdigest()[:10]
+    return "-".join(part for part in (name, str(issue.number), digest) if part)
+
+
+def to_rfc3339(moment: datetime | None) -> str | None:
+    """``2026-01-31T12:00:00.123Z``; None stays None."""
+    if moment is None:
+        return None
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def from_rfc3339(text: str | None) -> datetime | None:
+    """The moment that an RFC 3339 text names; None stays None."""
+    return None if text is None else datetime.fromisoformat(text)

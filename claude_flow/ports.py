@@ -1,0 +1,426 @@
+"""What the workflow, the triggers and the service need from outside things.
+
+Each Protocol has one adapter (its door) and one fake in ``claude_flow.testing``; both pass the
+same contract suite. Only values of ``claude_flow.model`` and plain types cross these lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from claude_flow.model.issue import Issue, IssueRef, Repository
+from claude_flow.model.run import Reason, Run, RunState, Usage
+from claude_flow.model.transitions import RunEvent
+
+Clock = Callable[[], datetime]
+"""The wall clock, aware and in UTC. For durations use a monotonic one."""
+
+# --- engine ---------------------------------------------------------------------------------
+
+
+class Steps(Protocol):
+    """The durable steps of one attempt: each is done once and its answer is kept."""
+
+    async def step(
+        self, name: str, do: Callable[[], Awaitable[Any]], *, interruptible: bool = False
+    ) -> Any:
+        """Do ``do`` unless this attempt already did the step ``name``; give its answer.
+
+        Answers are JSON values. A crash in the middle does the step again, so ``do`` must
+        bear that. An ``interruptible`` step gets ``asyncio.CancelledError`` at once when the
+        run is cancelled or the daemon stops; others finish first.
+        """
+        ...
+
+
+AttemptWorkflow = Callable[[str, int, Steps], Awaitable[None]]
+"""Takes a run's id and an attempt's number (from 1) through its steps to its end."""
+
+
+class Engine(Protocol):
+    """The durable queue and the record of all runs."""
+
+    def launch(self, work: AttemptWorkflow) -> None:
+        """Open the state, resume what an earlier daemon left, begin to take from the queue.
+
+        Raises StateInUseError if another daemon uses the same state, EngineError if the
+        database cannot be used.
+        """
+        ...
+
+    def close(self, *, grace_seconds: float) -> None:
+        """Take no more; wait for running attempts; interrupt those left after the grace.
+
+        An interrupted attempt stays unfinished and is resumed by the next launch.
+        """
+        ...
+
+    def submit(self, run: Run) -> bool:
+        """Record the run and queue its first attempt.
+
+        False, and nothing changed, if this run is known or its issue has another run that is
+        not final: across all hosts at most one run per issue is active.
+        """
+        ...
+
+    def record(self, run: Run) -> bool:
+        """Record a run that is already final and never queue it; False if it is known."""
+        ...
+
+    def retry(self, run_id: str, number: int, delay_seconds: float) -> None:
+        """Queue attempt ``number`` of the run, to start after the delay at the earliest."""
+        ...
+
+    def cancel(self, run_id: str) -> bool:
+        """Ask for the end of a run; its work gets CancelledError. False if it is final."""
+        ...
+
+    def is_cancelled(self, run_id: str) -> bool:
+        """Whether ``cancel`` was asked for (and not the daemon's own end)."""
+        ...
+
+    def apply(self, run_id: str, event: RunEvent) -> Run:
+        """Change the record by ``model.transitions.apply`` in one transaction; the new run.
+
+        Raises UsageError for an unknown run.
+        """
+        ...
+
+    def get(self, run_id: str) -> Run | None:
+        """The run, or None."""
+        ...
+
+    def runs(
+        self,
+        *,
+        states: Sequence[RunState] = (),
+        issue: IssueRef | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
+        """Runs, newest first; ``states`` empty means all."""
+        ...
+
+    def check(self) -> None:
+        """Raise EngineError unless the database answers and the queue is being worked on."""
+        ...
+
+
+# --- GitHub ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryInfo:
+    """What GitHub says of a repository; ``repository`` is its present name."""
+
+    repository: Repository
+    default_branch: str
+    is_archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelEvent:
+    """Who put a label on an issue, and when. ``actor`` is None for a deleted account."""
+
+    id: int
+    label: str
+    actor: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TextEdit:
+    """Who last changed an issue's title or text, and when."""
+
+    actor: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment on an issue."""
+
+    id: int
+    author: str | None
+    body: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request; ``head_branch`` is the branch it would merge."""
+
+    number: int
+    url: str
+    head_branch: str
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What is left of the hour's requests."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+
+class GitHub(Protocol):
+    """GitHub's REST API, as far as this service uses it.
+
+    Every method may raise a ``GitHubError``: ``TokenRefusedError``, ``ForbiddenError``,
+    ``NotFoundError``, ``RejectedError``, ``RateLimitedError``, ``GitHubUnreachableError``.
+    All methods block; call them from a thread.
+    """
+
+    def repository(self, repository: Repository) -> RepositoryInfo:
+        """The repository under its present name."""
+        ...
+
+    def labelled_issues(self, repository: Repository, label: str) -> list[Issue]:
+        """Open issues (no pull requests) with the label, oldest first; free if unchanged."""
+        ...
+
+    def issue(self, ref: IssueRef) -> Issue:
+        """One issue, as it is now."""
+        ...
+
+    def label_events(self, ref: IssueRef, label: str) -> list[LabelEvent]:
+        """The times the label was put on the issue, oldest first."""
+        ...
+
+    def last_edits(self, ref: IssueRef) -> list[TextEdit]:
+        """Changes of the issue's title and text, oldest first."""
+        ...
+
+    def permission(self, repository: Repository, login: str) -> str:
+        """``admin``, ``maintain``, ``write``, ``triage``, ``read`` or ``none``."""
+        ...
+
+    def add_label(self, ref: IssueRef, label: str) -> None:
+        """Put a label on the issue, making it in the repository if it is new."""
+        ...
+
+    def remove_label(self, ref: IssueRef, label: str) -> None:
+        """Take a label off the issue; fine if it is not there."""
+        ...
+
+    def upsert_comment(self, ref: IssueRef, *, marker: str, body: str) -> Comment:
+        """Edit our own comment that contains ``marker``, or write it if there is none."""
+        ...
+
+    def find_pull_request(self, repository: Repository, head_branch: str) -> PullRequest | None:
+        """The open pull request from the branch, or None."""
+        ...
+
+    def open_pull_request(
+        self, repository: Repository, *, head: str, base: str, title: str, body: str, draft: bool
+    ) -> PullRequest:
+        """Open a pull request; if one is open from ``head``, that one."""
+        ...
+
+    def update_pull_request(self, repository: Repository, number: int, *, body: str) -> PullRequest:
+        """Give an open pull request a new text."""
+        ...
+
+    def rate_limit(self) -> RateLimit | None:
+        """As the latest answer said; None before the first."""
+        ...
+
+
+# --- workspaces -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A git worktree of one run.
+
+    ``base`` is the commit it started from; ``published`` the commit that the run's branch had
+    on the server then, None if there was no such branch.
+    """
+
+    run_id: str
+    path: Path
+    base: str
+    published: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an attempt changed: one commit on top of, or descending from, the base."""
+
+    commit: str
+    files: int
+
+
+class Workspaces(Protocol):
+    """Mirrors and worktrees. Raises WorkspaceError."""
+
+    async def prepare(
+        self, run_id: str, repository: Repository, *, branch: str, start_from: str
+    ) -> Workspace:
+        """Fetch the repository and make a clean worktree at branch ``start_from``.
+
+        Its checked-out branch is called ``branch``. Done again, it starts clean again.
+        """
+        ...
+
+    async def collect(
+        self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
+    ) -> Changes | None:
+        """Commit what the agent left uncommitted; None if nothing differs from the base.
+
+        The same content, message and moment give the same commit. Nothing that an agent
+        could have written (hooks, filters, configuration) takes effect.
+        """
+        ...
+
+    async def push(
+        self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
+    ) -> None:
+        """Make the server's branch this commit; fine if it is already.
+
+        Raises PushRejectedError if the server refuses or somebody else moved the branch.
+        """
+        ...
+
+    async def remove(self, run_id: str) -> None:
+        """Delete the run's worktree; fine if there is none."""
+        ...
+
+
+# --- agents and their execution -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTask:
+    """What an agent is asked to do, once."""
+
+    run_id: str
+    attempt: int
+    issue: IssueRef
+    workspace: Path
+    scratch: Path
+    """A directory of this attempt's own, for HOME, TMPDIR and transcripts."""
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCommand:
+    """How an agent is started. ``environment`` is all of it; ``stdin`` is written and closed.
+
+    ``files`` (absolute path to text) exist before the start, ``ignored`` are paths in the
+    workspace that the agent's own tools leave behind and that are no part of its work.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    stdin: str
+    files: Mapping[Path, str]
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running agent last said of itself."""
+
+    usage: Usage = field(default_factory=Usage)
+    last_event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the agent's own words and exit code mean success.
+
+    ``reason`` is None for success. Whether the workspace holds a change is judged later.
+    ``summary`` is the agent's closing text, for the pull request.
+    """
+
+    reason: Reason | None
+    usage: Usage
+    detail: str | None = None
+    summary: str | None = None
+
+
+class AgentOutput(Protocol):
+    """Reads an agent's standard output line by line."""
+
+    def feed(self, line: str) -> None:
+        """Take the next line; what is not understood is ignored."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """As far as read."""
+        ...
+
+    @property
+    def fatal(self) -> str | None:
+        """Why going on is pointless (a refused key), or None."""
+        ...
+
+    def verdict(self, ended: ProcessEnded) -> Verdict:
+        """The judgement once the process has ended."""
+        ...
+
+
+class Agent(Protocol):
+    """One kind of agent."""
+
+    def check(self) -> None:
+        """Raise AgentUnavailableError unless it could be started now."""
+        ...
+
+    def command(self, task: AgentTask) -> AgentCommand:
+        """How to start it on the task."""
+        ...
+
+    def output(self) -> AgentOutput:
+        """A reader for one attempt's output."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one attempt, in seconds."""
+
+    timeout_seconds: float
+    stall_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """How an attempt's process ended.
+
+    ``stopped`` is ``timed_out``, ``stalled`` or ``fatal`` if the runner ended it, else None.
+    ``stderr_tail`` is the last 4 KiB of standard error.
+    """
+
+    exit_code: int
+    stopped: str | None
+    started_at: datetime
+    ended_at: datetime
+    stderr_tail: str
+
+
+class Execution(Protocol):
+    """Runs an agent's process and leaves nothing of it behind."""
+
+    async def run(
+        self,
+        task: AgentTask,
+        command: AgentCommand,
+        limits: Limits,
+        output: AgentOutput,
+        on_progress: Callable[[Progress], None],
+    ) -> ProcessEnded:
+        """Run to the end; feed every line of standard output to ``output``.
+
+        Both streams are kept in the attempt's directory. First ends whatever an earlier,
+        killed daemon left of this run. On CancelledError the process and all its
+        descendants are dead before it is raised on.
+        """
+        ...
