@@ -71,6 +71,14 @@ class GitHubUnreachableError(GitHubError):
     """No usable answer: DNS, connection, time-out or 5xx. Trying again later may help."""
 
 
+class ProcessError(ClaudeFlowError):
+    """A helper program could not be started."""
+
+
+class ProcessTimedOutError(ProcessError):
+    """A helper program was not done in time and was ended."""
+
+
 class WorkspaceError(ClaudeFlowError):
     """Git or the file system refused to prepare, read or clear a workspace."""
 
