@@ -1,1 +1,28 @@
-"""Turns labelled GitHub issues into reviewed pull requests."""
+"""Turns labelled GitHub issues into reviewed pull requests.
+
+The library's three names load on first use, so that importing one does not load the others'
+dependencies.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from claude_flow.version import __version__
+
+_HOMES = {
+    "ConfigError": "claude_flow.config",
+    "ConfigManager": "claude_flow.config",
+    "ServiceManager": "claude_flow.service",
+    "WorkflowRunner": "claude_flow.bootstrap",
+}
+
+__all__ = ["ConfigError", "ConfigManager", "ServiceManager", "WorkflowRunner", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(import_module(home), name)
