@@ -90,6 +90,8 @@ class PushRejectedError(WorkspaceError):
 class AgentUnavailableError(ClaudeFlowError):
     """The agent's program is not installed or not executable."""
 
+    exit_code = EXIT_CONFIGURATION
+
 
 class EngineError(ClaudeFlowError):
     """The durable state could not be read or written."""

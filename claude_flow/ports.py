@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from claude_flow.model.issue import Issue, IssueRef, Repository
-from claude_flow.model.run import Reason, Run, RunState, Usage
+from claude_flow.model.run import Reason, Run, RunState, Trigger, Usage
 from claude_flow.model.transitions import RunEvent
 
 Clock = Callable[[], datetime]
@@ -263,6 +263,28 @@ class Processes(Protocol):
         keep their numbers. When the call ends, also by CancelledError, its process group is
         gone. Raises ProcessTimedOutError after ``timeout_seconds``, ProcessError if it cannot
         be started.
+        """
+        ...
+
+
+# --- trust ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an issue is not worked on; ``why`` is one sentence for the issue's comment."""
+
+    reason: Reason
+    why: str
+
+
+class Gate(Protocol):
+    """Decides whether an issue's present text may reach an agent."""
+
+    def admit(self, ref: IssueRef, trigger: Trigger) -> Issue | Refusal:
+        """The issue with the very text that was judged, or why not. Blocks.
+
+        Raises a ``GitHubError`` where GitHub does not tell.
         """
         ...
 

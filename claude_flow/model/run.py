@@ -68,12 +68,13 @@ class Trigger:
 
     ``key`` tells requests of one kind on one issue apart: the label event's number, the
     comment's, a random text for the CLI. The same key never makes a second run. ``actor`` is
-    the GitHub login that asked, None where nobody on GitHub did (the CLI).
+    the GitHub login that asked, None where nobody on GitHub did (the CLI); ``at`` is when.
     """
 
     kind: TriggerKind
     key: str
     actor: str | None = None
+    at: datetime | None = None
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.key}"
@@ -162,7 +163,8 @@ class Run:
             "id": self.id,
             "issue": str(self.issue),
             "trigger": str(self.trigger),
-            "actor": self.trigger.actor,
+            "triggered_by": self.trigger.actor,
+            "triggered_at": to_rfc3339(self.trigger.at),
             "state": self.state,
             "phase": self.phase,
             "reason": self.reason,
@@ -185,7 +187,9 @@ class Run:
         return cls(
             id=data["id"],
             issue=IssueRef.parse(data["issue"]),
-            trigger=Trigger(TriggerKind(kind), key, data["actor"]),
+            trigger=Trigger(
+                TriggerKind(kind), key, data["triggered_by"], from_rfc3339(data["triggered_at"])
+            ),
             created_at=created_at,
             state=RunState(data["state"]),
             phase=Phase(data["phase"]) if data["phase"] else None,

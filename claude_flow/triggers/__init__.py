@@ -1,1 +1,1 @@
-"""..."""
+"""What becomes a run: the poller, admission and the trust gate."""

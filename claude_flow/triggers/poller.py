@@ -1,0 +1,87 @@
+"""From labelled issues to runs: asks GitHub, chooses, submits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from claude_flow.model.issue import Issue, IssueRef, Repository
+from claude_flow.model.run import Run, RunState, Trigger, TriggerKind
+from claude_flow.ports import Engine, GitHub
+from claude_flow.triggers.admission import Places, choose
+
+_log = logging.getLogger(__name__)
+_ACTIVE = (RunState.QUEUED, RunState.RUNNING)
+
+
+class Poller:
+    """Knows which issues wait and turns them into runs as places come free. Blocks.
+
+    One request is one run: the label event's number names it, however often it is seen.
+    """
+
+    def __init__(
+        self,
+        github: GitHub,
+        engine: Engine,
+        *,
+        trigger_label: str,
+        places: Callable[[], Places],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._github = github
+        self._engine = engine
+        self._label = trigger_label
+        self._places = places
+        self._clock = clock
+        self._waiting: dict[Repository, list[Issue]] = {}
+        # Issues whose label event already made a run, by when they last changed: their label
+        # is about to go, and asking again for the same event would cost a request per look.
+        self._done_with: dict[IssueRef, datetime] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many labelled issues were seen and not yet taken."""
+        return len(self._open_requests())
+
+    def look(self, repository: Repository) -> None:
+        """Ask GitHub for the repository's labelled issues. Raises a ``GitHubError``."""
+        self._waiting[repository] = self._github.labelled_issues(repository, self._label)
+        labelled = {issue.ref for issues in self._waiting.values() for issue in issues}
+        self._done_with = {ref: seen for ref, seen in self._done_with.items() if ref in labelled}
+
+    def admit(self) -> list[Run]:
+        """Submit what there is a place for; the new runs. Raises GitHubError, EngineError."""
+        waiting = self._open_requests()
+        if not waiting:
+            return []
+        active = self._engine.runs(states=_ACTIVE)
+        submitted = []
+        for issue in choose(waiting, active, self._places()):
+            run = self._submit(issue)
+            if run is not None:
+                submitted.append(run)
+        return submitted
+
+    def _open_requests(self) -> list[Issue]:
+        return [
+            issue
+            for issues in self._waiting.values()
+            for issue in issues
+            if self._done_with.get(issue.ref) != issue.updated_at
+        ]
+
+    def _submit(self, issue: Issue) -> Run | None:
+        events = self._github.label_events(issue.ref, self._label)
+        if not events:
+            return None  # the list runs ahead of the events by moments; the next look has them
+        latest = events[-1]
+        trigger = Trigger(TriggerKind.LABEL, str(latest.id), latest.actor, latest.created_at)
+        run = Run.queued(issue.ref, trigger, self._clock())
+        if self._engine.submit(run):
+            _log.info("queued %s for %s, asked for by %s", run.id, issue.ref, latest.actor)
+            return run
+        if self._engine.get(run.id) is not None:
+            self._done_with[issue.ref] = issue.updated_at
+        return None
