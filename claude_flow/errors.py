@@ -101,6 +101,10 @@ class AgentUnavailableError(ClaudeFlowError):
     exit_code = EXIT_CONFIGURATION
 
 
+class ExecutionError(ClaudeFlowError):
+    """An attempt's process could not be started, or something of it could not be ended."""
+
+
 class EngineError(ClaudeFlowError):
     """The durable state could not be read or written."""
 

@@ -1,0 +1,271 @@
+"""One attempt of a run, from its issue's text to its end, as durable steps.
+
+A crash anywhere repeats at most the step it fell into. What is worked with (texts, commits,
+outcomes) is what the steps returned the first time, never read anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from claude_flow import journal
+from claude_flow.errors import AgentUnavailableError, GitHubError, NotFoundError, WorkspaceError
+from claude_flow.model.issue import Issue
+from claude_flow.model.run import Phase, Reason, Run, Usage
+from claude_flow.model.transitions import (
+    AttemptEnded,
+    AttemptStarted,
+    GiveUp,
+    PhaseEntered,
+    RetryPolicy,
+    RunEnded,
+    RunEvent,
+    TryAgain,
+    after_attempt,
+)
+from claude_flow.ports import (
+    Agent,
+    AgentTask,
+    Engine,
+    Execution,
+    Gate,
+    GitHub,
+    Limits,
+    Progress,
+    Refusal,
+    Steps,
+    Workspaces,
+)
+from claude_flow.workflow import kept, texts
+from claude_flow.workflow.announcer import Announcer
+from claude_flow.workflow.kept import Work
+from claude_flow.workflow.patience import Patience
+from claude_flow.workflow.publisher import Published, Publisher, Target
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSettings:
+    """Bounds of the work; asked for at the start of each attempt, so a reload is felt then."""
+
+    limits: Limits
+    retries: RetryPolicy
+    scratch_root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What one attempt came to."""
+
+    reason: Reason
+    at: datetime
+    detail: str | None = None
+    pull_request: str | None = None
+    exit_code: int | None = None
+    usage: Usage = Usage()  # noqa: RUF009 - a frozen value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRunner:
+    """The engine's ``AttemptWorkflow``: takes one attempt through its steps."""
+
+    engine: Engine
+    github: GitHub
+    gate: Gate
+    workspaces: Workspaces
+    agent: Callable[[], Agent]
+    execution: Execution
+    announcer: Announcer
+    publisher: Publisher
+    settings: Callable[[], WorkflowSettings]
+    patience: Patience
+    clock: Callable[[], datetime]
+    redact: Callable[[str], str]
+    on_progress: Callable[[str, Progress], None]
+
+    async def __call__(self, run_id: str, number: int, steps: Steps) -> None:
+        """Take attempt ``number`` of the run to its end. Raises EngineError."""
+        run = await self._apply(run_id, AttemptStarted(number, self.clock()))
+        with journal.run_context(run_id, str(run.issue), Phase.PREPARING):
+            _log.info("attempt %d of %s begins", number, run_id)
+            try:
+                end = await self._work(run, steps)
+            except asyncio.CancelledError:
+                if not await asyncio.to_thread(self.engine.is_cancelled, run_id):
+                    raise  # the daemon ends; the attempt goes on with the next one
+                end = _End(Reason.CANCELLED_BY_USER, self.clock())
+            await self._conclude(run, number, end, steps)
+
+    # --- the steps --------------------------------------------------------------------------
+
+    async def _work(self, run: Run, steps: Steps) -> _End:
+        try:
+            admitted = kept.admission(
+                run.issue,
+                await steps.step("admit", lambda: self._admit(run), interruptible=True),
+            )
+            if isinstance(admitted, Refusal):
+                return _End(admitted.reason, self.clock(), admitted.why)
+            await steps.step("claim", lambda: self._claim(run))
+            work = kept.work_from_json(
+                await steps.step("work", lambda: self._execute(run, admitted), interruptible=True)
+            )
+        except (WorkspaceError, GitHubError, AgentUnavailableError) as error:
+            return self._failed(error)
+        if work.reason is not None:
+            return self._end(work, work.reason, work.detail)
+        return await self._publish(run, admitted, work, steps)
+
+    async def _admit(self, run: Run) -> dict[str, Any]:
+        try:
+            found = await self.patience.call(self.gate.admit, run.issue, run.trigger)
+        except NotFoundError as error:
+            found = Refusal(Reason.ISSUE_CLOSED, self.redact(str(error)))
+        return kept.admission_to_json(found)
+
+    async def _claim(self, run: Run) -> None:
+        await self.announcer.claimed(run)
+
+    async def _execute(self, run: Run, issue: Issue) -> dict[str, Any]:
+        """Prepare a clean workspace and have the agent work in it: repeated, it starts anew."""
+        target = await self._target(run)
+        workspace = await self.patience.wait(
+            lambda: self.workspaces.prepare(
+                run.id, target.repository, branch=target.branch, start_from=target.start_from
+            )
+        )
+        await self._enter(run, Phase.EXECUTING)
+        with journal.run_context(phase=Phase.EXECUTING):
+            settings = self.settings()
+            agent = self.agent()
+            task = AgentTask(
+                run_id=run.id,
+                attempt=run.attempt,
+                issue=run.issue,
+                workspace=workspace.path,
+                scratch=settings.scratch_root / f"{run.id}-{run.attempt}",
+                prompt=texts.prompt(issue, run),
+            )
+            output = agent.output()
+            ended = await self.execution.run(
+                task,
+                agent.command(task),
+                settings.limits,
+                output,
+                lambda progress: self.on_progress(run.id, progress),
+            )
+            verdict = output.verdict(ended)
+            _log.info("the agent ended: exit code %d, %s", ended.exit_code, verdict.reason or "ok")
+        return kept.work_to_json(
+            Work(
+                target=target,
+                workspace=workspace,
+                ended_at=ended.ended_at,
+                exit_code=ended.exit_code,
+                reason=verdict.reason,
+                usage=verdict.usage,
+                detail=self.redact(verdict.detail) if verdict.detail else None,
+                summary=self.redact(verdict.summary) if verdict.summary else None,
+            )
+        )
+
+    async def _target(self, run: Run) -> Target:
+        info = await self.patience.call(self.github.repository, run.issue.repository)
+        branch = texts.branch(run.issue)
+        known = await self.patience.call(self.github.find_pull_request, info.repository, branch)
+        return Target(info.repository, info.default_branch, branch, is_update=known is not None)
+
+    async def _publish(self, run: Run, issue: Issue, work: Work, steps: Steps) -> _End:
+        await self._enter(run, Phase.PUBLISHING)
+        with journal.run_context(phase=Phase.PUBLISHING):
+            try:
+                published = kept.published_from_json(
+                    await steps.step("publish", lambda: self._collect_and_publish(run, issue, work))
+                )
+            except (WorkspaceError, GitHubError) as error:
+                return self._failed(error, work)
+            return self._end(work, published.reason, published.detail, published.pull_request)
+
+    async def _collect_and_publish(self, run: Run, issue: Issue, work: Work) -> dict[str, Any]:
+        changes = await self.publisher.collect(
+            run, issue, work.workspace, work.target, work.ended_at
+        )
+        if changes is None:
+            return kept.published_to_json(Published(Reason.NO_CHANGES))
+        return kept.published_to_json(
+            await self.publisher.publish(
+                run, issue, work.workspace, work.target, changes, work.summary
+            )
+        )
+
+    # --- the end ----------------------------------------------------------------------------
+
+    async def _conclude(self, run: Run, number: int, end: _End, steps: Steps) -> None:
+        run = await self._apply(
+            run.id,
+            AttemptEnded(number, end.reason, end.at, end.exit_code, end.usage, end.detail),
+        )
+        following = after_attempt(number, end.reason, self.settings().retries)
+        match following:
+            case TryAgain():
+                await self._try_again(run, following, end, steps)
+            case GiveUp():
+                await self._finish(run, following.reason, end, steps)
+
+    async def _try_again(self, run: Run, following: TryAgain, end: _End, steps: Steps) -> None:
+        _log.warning(
+            "attempt %d of %s ended: %s; the next begins in %.0f s",
+            following.number - 1,
+            run.id,
+            _told(end.reason, end.detail),
+            following.delay_seconds,
+        )
+
+        async def tell() -> None:
+            await self.announcer.waiting(run, end.detail, following.delay_seconds)
+
+        await steps.step("tell", tell)
+        await asyncio.to_thread(
+            self.engine.retry, run.id, following.number, following.delay_seconds
+        )
+
+    async def _finish(self, run: Run, reason: Reason, end: _End, steps: Steps) -> None:
+        async def tell() -> None:
+            await self.announcer.ended(
+                run, reason, detail=end.detail, pull_request=end.pull_request
+            )
+
+        await steps.step("tell", tell)
+        await self.workspaces.remove(run.id)
+        await self._apply(run.id, RunEnded(reason, self.clock(), end.pull_request, end.detail))
+        _log.info("%s ended: %s", run.id, _told(reason, end.pull_request or end.detail))
+
+    def _failed(self, error: Exception, work: Work | None = None) -> _End:
+        """The work could not be done for a reason outside the agent."""
+        _log.error("%s", error)
+        detail = self.redact(str(error))
+        if work is None:
+            return _End(Reason.AGENT_FAILED, self.clock(), detail)
+        return self._end(work, Reason.PUBLISH_REJECTED, detail)
+
+    def _end(
+        self, work: Work, reason: Reason, detail: str | None, pull_request: str | None = None
+    ) -> _End:
+        return _End(reason, work.ended_at, detail, pull_request, work.exit_code, work.usage)
+
+    async def _enter(self, run: Run, phase: Phase) -> None:
+        await self._apply(run.id, PhaseEntered(phase))
+
+    async def _apply(self, run_id: str, event: RunEvent) -> Run:
+        return await asyncio.to_thread(self.engine.apply, run_id, event)
+
+
+def _told(reason: Reason, more: str | None) -> str:
+    return f"{reason} ({more})" if more else str(reason)

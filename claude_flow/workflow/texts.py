@@ -1,0 +1,143 @@
+"""What people and agents read: the prompt, the status comment, the pull request, the commit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from claude_flow.model.issue import Issue, IssueRef
+from claude_flow.model.run import Reason, Run
+
+COMMENT_MARKER = "<!-- claude-flow:status -->"
+_LONGEST_TITLE = 200  # GitHub takes 256
+_LONGEST_SUMMARY = 20_000  # GitHub takes 65,536 in all
+_LONGEST_DETAIL = 2_000
+
+# Markdown for people: nothing here is HTML, and GitHub sanitises what it renders.
+_templates = ImmutableSandboxedEnvironment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,
+)
+
+_HEADLINES = {
+    Reason.PULL_REQUEST_OPENED: "A pull request is open: {pull_request}",
+    Reason.PULL_REQUEST_UPDATED: "The pull request is updated: {pull_request}",
+    Reason.NO_CHANGES: "The agent ended without changing anything.",
+    Reason.AGENT_FAILED: "The agent failed.",
+    Reason.PERMISSION_DENIED: "The agent was denied a tool that it needed.",
+    Reason.TIMED_OUT: "The agent ran out of time.",
+    Reason.STALLED: "The agent fell silent and was ended.",
+    Reason.BUDGET_EXCEEDED: "The agent used up its budget.",
+    Reason.PUBLISH_REJECTED: "The change was made, but it could not be published.",
+    Reason.UNTRUSTED: "This issue is not worked on.",
+    Reason.ISSUE_CLOSED: "The issue was closed; the work on it has ended.",
+    Reason.CANCELLED_BY_USER: "The run was cancelled.",
+    Reason.ATTEMPTS_EXHAUSTED: "No attempt succeeded.",
+}
+_ENDED_WELL = frozenset({Reason.PULL_REQUEST_OPENED, Reason.PULL_REQUEST_UPDATED})
+
+
+def branch(ref: IssueRef) -> str:
+    """The branch of all runs on an issue."""
+    return f"claude-flow/issue-{ref.number}"
+
+
+def prompt(issue: Issue, run: Run) -> str:
+    """What the agent is asked to do."""
+    return _templates.get_template("prompt.md.j2").render(
+        issue=issue, attempt=run.attempt, last_detail=run.detail
+    )
+
+
+def working_comment(run: Run) -> str:
+    """The status comment while an attempt goes on."""
+    return _comment(run, "An agent is working on this issue.", state="running")
+
+
+def waiting_comment(run: Run, detail: str | None, delay_seconds: float) -> str:
+    """The status comment between two attempts."""
+    headline = f"Attempt {run.attempt} did not succeed; the next begins in {delay_seconds:.0f} s."
+    return _comment(run, headline, state="waiting", detail=detail)
+
+
+def ended_comment(
+    run: Run, reason: Reason, *, detail: str | None, pull_request: str | None, label: str
+) -> str:
+    """The status comment of a run that ended for ``reason``."""
+    state = str(reason).replace("_", " ")
+    if reason is Reason.ATTEMPTS_EXHAUSTED and run.attempts and run.attempts[-1].reason:
+        state = f"{state} ({str(run.attempts[-1].reason).replace('_', ' ')})"
+    advice = None if reason in _ENDED_WELL else f"Put the label `{label}` back for another run."
+    return _comment(
+        run,
+        _HEADLINES[reason].format(pull_request=pull_request),
+        state=state,
+        detail=detail,
+        advice=advice,
+    )
+
+
+def pull_request_title(title: str) -> str:
+    """The issue's title in one line."""
+    return _one_line(title, _LONGEST_TITLE) or "Work on the issue"
+
+
+def pull_request_body(run: Run, *, summary: str | None, agent: str, files: int) -> str:
+    """The pull request's text; ``Closes #n`` links it to the issue."""
+    return _templates.get_template("pull_request.md.j2").render(
+        run=run,
+        summary=_quiet(_shortened((summary or "").strip(), _LONGEST_SUMMARY)),
+        agent=agent,
+        files=files,
+    )
+
+
+def commit_message(title: str, run: Run) -> str:
+    """The message of the commit that holds what an agent left uncommitted."""
+    subject = _one_line(title, 72) or f"Work on {run.issue}"
+    return f"{subject}\n\nIssue: {run.issue}\nClaude-Flow-Run: {run.id}\n"
+
+
+def _comment(
+    run: Run,
+    headline: str,
+    *,
+    state: str,
+    detail: str | None = None,
+    advice: str | None = None,
+) -> str:
+    return _templates.get_template("comment.md.j2").render(
+        marker=COMMENT_MARKER,
+        run=run,
+        headline=headline,
+        state=state,
+        detail=_quiet(_shortened(detail, _LONGEST_DETAIL)) if detail else None,
+        advice=advice,
+    )
+
+
+def _one_line(text: str, longest: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest].rstrip() + "\n\n(shortened)"
+
+
+def _quiet(text: str) -> str:
+    """An agent's words without effect on others: no mention rings, no issue is closed by them.
+
+    A zero-width space behind the sign keeps GitHub from reading it.
+    """
+    text = re.sub(r"(?<![\w`])@(?=[A-Za-z0-9])", "@\u200b", text)
+    text = re.sub(
+        r"(?i)\b(clos(?:e[sd]?)|fix(?:e[sd])?|resolve[sd]?)(:?\s+)#", "\\1\\2#\u200b", text
+    )
+    return text.replace("<!--", "&lt;!--")
