@@ -104,6 +104,10 @@ class Engine(Protocol):
         """Runs, newest first; ``states`` empty means all."""
         ...
 
+    def free_slots(self, repository: Repository | None = None) -> int:
+        """How many more runs would start now on this host (in the repository), not wait."""
+        ...
+
     def check(self) -> None:
         """Raise EngineError unless the database answers and the queue is being worked on."""
         ...
