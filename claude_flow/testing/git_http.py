@@ -1,0 +1,160 @@
+"""Git over smart HTTP: `git http-backend` behind an ASGI application."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from typing import IO, Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from claude_flow.testing.github_state import GitHubState
+from claude_flow.testing.records import RepositoryRecord, role_at_least
+
+_ASK = {"WWW-Authenticate": 'Basic realm="GitHub"'}
+
+
+class GitHttp:
+    """Serves the state's repositories at ``/owner/name.git`` and shows pull requests.
+
+    Pushes, and reads of private repositories, need basic authentication with a token as the
+    password. ``requests`` lists what came, without credentials.
+    """
+
+    def __init__(self, state: GitHubState) -> None:
+        self._state = state
+        self.requests: list[tuple[str, str, int]] = []
+        self.app = Starlette(
+            routes=[
+                Route("/{owner}/{name}/pull/{number:int}", self._show_pull, methods=["GET"]),
+                Route("/{owner}/{name}/{service:path}", self._serve, methods=["GET", "POST"]),
+            ]
+        )
+
+    async def _serve(self, request: Request) -> Response:
+        response = await self._respond(request)
+        self.requests.append((request.method, request.url.path, response.status_code))
+        return response
+
+    async def _respond(self, request: Request) -> Response:
+        service = request.path_params["service"]
+        named = f"{request.path_params['owner']}/{request.path_params['name']}"
+        named = named.removesuffix(".git")
+        record, former = self._state.find_repository(named)
+        login, refused = self._login(request)
+        if refused:
+            text = "Invalid username or token. Password authentication is not supported."
+            return PlainTextResponse(text, 401, headers=_ASK)
+        role = "none" if record is None else record.role_of(login)
+        is_open = record is not None and not record.is_private
+        if record is None or (role == "none" and not is_open):
+            if login is None:
+                return PlainTextResponse("Authentication required", 401, headers=_ASK)
+            return PlainTextResponse("Repository not found.", 404)
+        is_push = "git-receive-pack" in {service, request.query_params.get("service")}
+        if is_push and login is None:
+            return PlainTextResponse("Authentication required", 401, headers=_ASK)
+        if is_push and (record.is_archived or not role_at_least(role, "write")):
+            text = f"Permission to {record.full_name}.git denied to {login}."
+            return PlainTextResponse(text, 403)
+        if former and request.method == "GET":
+            where = f"/{record.full_name}.git/{service}?{request.url.query}"
+            return Response(status_code=301, headers={"Location": where})
+        return await self._run_backend(request, record, service, login)
+
+    def _login(self, request: Request) -> tuple[str | None, bool]:
+        """Who asks, and whether credentials came that are no good."""
+        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+        if not encoded:
+            return None, False
+        try:
+            _, _, token = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None, True
+        login = self._state.tokens.get(token) if scheme.lower() == "basic" else None
+        return login, login is None
+
+    async def _run_backend(
+        self, request: Request, record: RepositoryRecord, service: str, login: str | None
+    ) -> Response:
+        environment = self._state.git.environment | {
+            "GIT_PROJECT_ROOT": str(self._state.git.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GATEWAY_INTERFACE": "CGI/1.1",
+            "REQUEST_METHOD": request.method,
+            "PATH_INFO": f"/{record.full_name}.git/{service}",
+            "QUERY_STRING": request.url.query,
+            "CONTENT_TYPE": request.headers.get("content-type", ""),
+            "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
+            "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        if login is not None:
+            environment["REMOTE_USER"] = login
+        # The upload goes to a file first: while an answer is streamed, Starlette reads (and
+        # drops) what still comes from the client.
+        with tempfile.TemporaryFile() as upload:
+            try:
+                async for chunk in request.stream():
+                    upload.write(chunk)
+            except ClientDisconnect:
+                return PlainTextResponse("The upload was cut short.", 400)
+            upload.seek(0)
+            output = await run_in_threadpool(_backend, environment, upload)
+        return _from_cgi(output)
+
+    async def _show_pull(self, request: Request) -> Response:
+        return await run_in_threadpool(self._pull_page, request.path_params)
+
+    def _pull_page(self, params: dict[str, Any]) -> Response:
+        with self._state.lock:
+            record, _ = self._state.find_repository(f"{params['owner']}/{params['name']}")
+            issue = record.issues.get(params["number"]) if record is not None else None
+            if record is None or issue is None or issue.pull is None or record.is_private:
+                return PlainTextResponse("Not Found", 404)
+            branches = self._state.git.branches(record.full_name)
+            known = issue.pull.head in branches and issue.pull.base in branches
+            diff = (
+                self._state.git.diff(record.full_name, issue.pull.base, issue.pull.head)
+                if known
+                else "(the branch is gone)"
+            )
+            title = html.escape(f"{issue.title} · {record.full_name}#{issue.number}")
+            sides = html.escape(f"{issue.pull.head} into {issue.pull.base}")
+            text, patch = html.escape(issue.body or ""), html.escape(diff)
+        return HTMLResponse(
+            f"<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1>"
+            f"<p>{sides}</p><pre>{text}</pre><pre>{patch}</pre>"
+        )
+
+
+def _backend(environment: Mapping[str, str], upload: IO[bytes]) -> bytes:
+    """Run the backend to its end; what it printed.
+
+    Without CONTENT_LENGTH it reads to the end: right for chunked uploads and all others.
+    """
+    done = subprocess.run(
+        ["git", "http-backend"],  # noqa: S607 -- git is found on the PATH, as the service does
+        env=environment,
+        stdin=upload,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.stdout
+
+
+def _from_cgi(output: bytes) -> Response:
+    head, _, body = output.partition(b"\r\n\r\n")
+    lines = [line.partition(": ") for line in head.decode("latin-1").split("\r\n") if line]
+    headers = {key: value for key, _, value in lines}
+    status = int(headers.pop("Status", "200").split(" ", 1)[0]) if lines else 500
+    return Response(body, status, headers)

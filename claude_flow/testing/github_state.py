@@ -1,0 +1,430 @@
+"""The stand-in GitHub's memory, and the handle by which a test or demo plays its people."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from claude_flow.model.issue import IssueRef, Repository
+from claude_flow.ports import Clock
+from claude_flow.testing.git_store import GitStore
+from claude_flow.testing.records import (
+    ROLES,
+    BodyEdit,
+    CommentRecord,
+    EventRecord,
+    IssueRecord,
+    LabelRecord,
+    PullRecord,
+    RepositoryRecord,
+    UserRecord,
+)
+
+SERVICE_LOGIN = "claude-flow-bot"
+"""The account whose token the service gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPullRequest:
+    """A pull request as a test reads it back."""
+
+    number: int
+    title: str
+    body: str
+    head: str
+    base: str
+    author: str | None
+    is_draft: bool
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenComment:
+    """A comment as a test reads it back."""
+
+    id: int
+    author: str | None
+    body: str
+
+
+class GitHubState:
+    """Accounts, repositories, issues and what people do with them; safe between threads.
+
+    Repositories are named by ``"owner/name"`` or ``Repository``, issues by ``"owner/name#7"``
+    or ``IssueRef``; old names of renamed repositories work. People named for the first time
+    get an account.
+    """
+
+    def __init__(self, git: GitStore, clock: Clock) -> None:
+        self.lock = threading.RLock()
+        self.git = git
+        self.clock = clock
+        self.repositories: dict[str, RepositoryRecord] = {}
+        self.renames: dict[str, str] = {}
+        self.users: dict[str, UserRecord] = {}
+        self.tokens: dict[str, str] = {}
+        self._ids = itertools.count(1001)
+        self.add_user(SERVICE_LOGIN)
+
+    # --- the scene ---
+
+    def add_user(self, login: str) -> UserRecord:
+        """Open an account, or give the one there is."""
+        with self.lock:
+            key = login.lower()
+            if key not in self.users:
+                self.users[key] = UserRecord(self.next_id(), login)
+            return self.users[key]
+
+    def add_token(self, login: str = SERVICE_LOGIN) -> str:
+        """A new access token of the account."""
+        token = f"ghp_{secrets.token_hex(18)}"
+        with self.lock:
+            self.tokens[token] = self.add_user(login).login
+        return token
+
+    def revoke_token(self, token: str) -> None:
+        """Refuse the token from now on."""
+        with self.lock:
+            del self.tokens[token]
+
+    def restore_token(self, token: str, login: str = SERVICE_LOGIN) -> None:
+        """Take a given token (again)."""
+        with self.lock:
+            self.tokens[token] = self.add_user(login).login
+
+    def add_repository(
+        self,
+        full_name: str | Repository,
+        *,
+        files: Mapping[str, str] | None = None,
+        permissions: Mapping[str, str] | None = None,
+        default_branch: str = "main",
+        private: bool = False,
+        labels: Iterable[str] = (),
+    ) -> Repository:
+        """Make a repository with one commit; the service's account may write unless told."""
+        repository = Repository.parse(str(full_name))
+        roles = {SERVICE_LOGIN: "write"} | dict(permissions or {})
+        unknown = set(roles.values()) - set(ROLES)
+        if unknown:
+            raise ValueError(f"no such permission: {sorted(unknown)}; there are {ROLES}")
+        with self.lock:
+            for login in (repository.owner, *roles):
+                self.add_user(login)
+            record = RepositoryRecord(
+                id=self.next_id(),
+                owner=repository.owner,
+                name=repository.name,
+                default_branch=default_branch,
+                is_private=private,
+                created_at=self.now(),
+                permissions={login.lower(): role for login, role in roles.items()},
+            )
+            start = {"README.md": f"# {repository.name}\n"} if files is None else files
+            self.git.create(record.full_name, start, default_branch)
+            self.repositories[record.full_name.lower()] = record
+            for label in labels:
+                self.repository_label(record, label)
+        return repository
+
+    def set_permission(self, repository: str | Repository, login: str, role: str) -> None:
+        """Give an account another role in the repository."""
+        with self.lock:
+            self.add_user(login)
+            self.repository(repository).permissions[login.lower()] = role
+
+    def archive_repository(self, repository: str | Repository) -> None:
+        """Make the repository read-only, as GitHub shows it."""
+        with self.lock:
+            self.repository(repository).is_archived = True
+
+    def rename_repository(self, repository: str | Repository, new_name: str) -> Repository:
+        """Give the repository another name (or ``owner/name``); the old one redirects."""
+        with self.lock:
+            record = self.repository(repository)
+            old = record.full_name
+            new = Repository.parse(new_name if "/" in new_name else f"{record.owner}/{new_name}")
+            self.git.move(old, str(new))
+            del self.repositories[old.lower()]
+            record.owner, record.name = new.owner, new.name
+            self.repositories[str(new).lower()] = record
+            self.renames[old.lower()] = str(new)
+            self.renames.pop(str(new).lower(), None)
+            return new
+
+    def protect_branch(self, repository: str | Repository, branch: str) -> None:
+        """Refuse every push to the branch from now on."""
+        with self.lock:
+            self.git.protect(self.repository(repository).full_name, branch)
+
+    # --- what people do ---
+
+    def open_issue(
+        self,
+        repository: str | Repository,
+        title: str,
+        body: str | None = "",
+        author: str = "octocat",
+        labels: Iterable[str] = (),
+    ) -> IssueRef:
+        """Open an issue; ``labels`` are put on by the author."""
+        with self.lock:
+            record = self.repository(repository)
+            issue = self.new_issue(record, title, body, self.add_user(author).login)
+            for label in labels:
+                self.put_label(record, issue, label, author)
+            return IssueRef(Repository(record.owner, record.name), issue.number)
+
+    def label_issue(self, ref: str | IssueRef, label: str, actor: str | None = "octocat") -> None:
+        """Put a label on an issue, by ``actor``."""
+        with self.lock:
+            record, issue = self.issue(ref)
+            self.put_label(record, issue, label, actor)
+
+    def unlabel_issue(self, ref: str | IssueRef, label: str, actor: str = "octocat") -> None:
+        """Take a label off an issue."""
+        with self.lock:
+            _, issue = self.issue(ref)
+            self.take_label(issue, label, actor)
+
+    def edit_issue(
+        self,
+        ref: str | IssueRef,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        editor: str | None = "octocat",
+    ) -> None:
+        """Change an issue's title, text or both."""
+        with self.lock:
+            _, issue = self.issue(ref)
+            self.change_text(issue, title=title, body=body, editor=editor)
+
+    def close_issue(self, ref: str | IssueRef, actor: str = "octocat") -> None:
+        """Close an issue or pull request."""
+        with self.lock:
+            _, issue = self.issue(ref)
+            self.set_open(issue, is_open=False, actor=actor)
+
+    def reopen_issue(self, ref: str | IssueRef, actor: str = "octocat") -> None:
+        """Open it again."""
+        with self.lock:
+            _, issue = self.issue(ref)
+            self.set_open(issue, is_open=True, actor=actor)
+
+    def comment(self, ref: str | IssueRef, body: str, author: str = "octocat") -> int:
+        """Comment on an issue; the comment's id."""
+        with self.lock:
+            _, issue = self.issue(ref)
+            return self.add_comment(issue, body, self.add_user(author).login).id
+
+    def delete_account(self, login: str) -> None:
+        """Delete an account: what it did stays, its name goes."""
+        with self.lock:
+            self.users.pop(login.lower(), None)
+            for _, issue in self._all_issues():
+                if issue.author == login:
+                    issue.author = None
+                issue.events = [
+                    replace(event, actor=None) if event.actor == login else event
+                    for event in issue.events
+                ]
+                issue.edits = [
+                    BodyEdit(None, edit.edited_at) if edit.editor == login else edit
+                    for edit in issue.edits
+                ]
+                for comment in issue.comments:
+                    comment.author = None if comment.author == login else comment.author
+
+    def commit(
+        self,
+        repository: str | Repository,
+        branch: str,
+        files: Mapping[str, str],
+        message: str = "Change",
+        author: str = "octocat",
+    ) -> str:
+        """Push a commit to a branch as somebody else would; the new commit."""
+        with self.lock:
+            name = self.repository(repository).full_name
+            return self.git.commit(name, branch, files, message, author=author)
+
+    # --- reading back ---
+
+    def labels(self, ref: str | IssueRef) -> frozenset[str]:
+        """The labels an issue carries."""
+        with self.lock:
+            return frozenset(self.issue(ref)[1].labels)
+
+    def is_open(self, ref: str | IssueRef) -> bool:
+        """Whether the issue is open."""
+        with self.lock:
+            return self.issue(ref)[1].is_open
+
+    def comments(self, ref: str | IssueRef) -> list[SeenComment]:
+        """The comments on an issue, oldest first."""
+        with self.lock:
+            return [
+                SeenComment(comment.id, comment.author, comment.body)
+                for comment in self.issue(ref)[1].comments
+            ]
+
+    def pull_requests(self, repository: str | Repository) -> list[SeenPullRequest]:
+        """All pull requests of a repository, oldest first."""
+        with self.lock:
+            return [
+                SeenPullRequest(
+                    number=issue.number,
+                    title=issue.title,
+                    body=issue.body or "",
+                    head=issue.pull.head,
+                    base=issue.pull.base,
+                    author=issue.author,
+                    is_draft=issue.pull.is_draft,
+                    is_open=issue.is_open,
+                )
+                for issue in self.repository(repository).issues.values()
+                if issue.pull is not None
+            ]
+
+    def branches(self, repository: str | Repository) -> dict[str, str]:
+        """The branches on the git server and their commits."""
+        with self.lock:
+            return self.git.branches(self.repository(repository).full_name)
+
+    def files(self, repository: str | Repository, branch: str = "main") -> dict[str, str]:
+        """The contents of a branch on the git server."""
+        with self.lock:
+            return self.git.files(self.repository(repository).full_name, branch)
+
+    # --- shared with the HTTP side; the caller holds the lock ---
+
+    def now(self) -> datetime:
+        """The moment, to the second, as GitHub keeps it."""
+        return self.clock().replace(microsecond=0)
+
+    def next_id(self) -> int:
+        """An id no other thing has; later things have greater ones."""
+        return next(self._ids)
+
+    def find_repository(self, full_name: str) -> tuple[RepositoryRecord | None, bool]:
+        """The repository under its present or a former name, and whether it was a former."""
+        key = full_name.lower()
+        if key in self.repositories:
+            return self.repositories[key], False
+        seen: set[str] = set()
+        while key in self.renames and key not in seen:
+            seen.add(key)
+            key = self.renames[key].lower()
+        return self.repositories.get(key), True
+
+    def repository(self, name: str | Repository) -> RepositoryRecord:
+        """The repository; KeyError if there is none."""
+        record, _ = self.find_repository(str(name))
+        if record is None:
+            raise KeyError(f"no repository {name} in this world")
+        return record
+
+    def issue(self, ref: str | IssueRef) -> tuple[RepositoryRecord, IssueRecord]:
+        """The issue and its repository; KeyError if there is none."""
+        parsed = ref if isinstance(ref, IssueRef) else IssueRef.parse(ref)
+        record = self.repository(parsed.repository)
+        return record, record.issues[parsed.number]
+
+    def new_issue(
+        self, record: RepositoryRecord, title: str, body: str | None, author: str
+    ) -> IssueRecord:
+        """Add an issue under the next number."""
+        now = self.now()
+        number = max(record.issues, default=0) + 1
+        issue = IssueRecord(self.next_id(), number, title, body, author, now, now)
+        record.issues[number] = issue
+        return issue
+
+    def new_pull(
+        self, record: RepositoryRecord, title: str, body: str | None, author: str, pull: PullRecord
+    ) -> IssueRecord:
+        """Add a pull request under the next number."""
+        issue = self.new_issue(record, title, body, author)
+        issue.pull = pull
+        return issue
+
+    def repository_label(
+        self, record: RepositoryRecord, name: str, color: str = "ededed"
+    ) -> LabelRecord:
+        """The repository's label, made if it is new; names differ by more than case."""
+        key = name.lower()
+        if key not in record.labels:
+            record.labels[key] = LabelRecord(self.next_id(), name, color)
+        return record.labels[key]
+
+    def put_label(
+        self, record: RepositoryRecord, issue: IssueRecord, name: str, actor: str | None
+    ) -> None:
+        """Put a label on and remember who did; nothing if it is there."""
+        label = self.repository_label(record, name)
+        if label.name not in issue.labels:
+            issue.labels.append(label.name)
+            self._happen(issue, "labeled", actor, label=label.name)
+
+    def take_label(self, issue: IssueRecord, name: str, actor: str | None) -> bool:
+        """Take a label off; False if it is not there."""
+        for label in issue.labels:
+            if label.lower() == name.lower():
+                issue.labels.remove(label)
+                self._happen(issue, "unlabeled", actor, label=label)
+                return True
+        return False
+
+    def change_text(
+        self, issue: IssueRecord, *, title: str | None, body: str | None, editor: str | None
+    ) -> None:
+        """Change title or text and remember who did."""
+        if editor is not None:
+            self.add_user(editor)
+        if title is not None and title != issue.title:
+            self._happen(issue, "renamed", editor, renamed=(issue.title, title))
+            issue.title = title
+        if body is not None and body != issue.body:
+            issue.edits.append(BodyEdit(editor, self.now()))
+            issue.body = body
+            issue.updated_at = self.now()
+
+    def set_open(self, issue: IssueRecord, *, is_open: bool, actor: str | None) -> None:
+        """Close or reopen; nothing if it is so already."""
+        if issue.is_open != is_open:
+            issue.closed_at = None if is_open else self.now()
+            self._happen(issue, "reopened" if is_open else "closed", actor)
+
+    def add_comment(self, issue: IssueRecord, body: str, author: str) -> CommentRecord:
+        """Add a comment."""
+        now = self.now()
+        comment = CommentRecord(self.next_id(), author, body, now, now)
+        issue.comments.append(comment)
+        issue.updated_at = now
+        return comment
+
+    def _happen(
+        self,
+        issue: IssueRecord,
+        kind: str,
+        actor: str | None,
+        *,
+        label: str | None = None,
+        renamed: tuple[str, str] | None = None,
+    ) -> None:
+        if actor is not None:
+            self.add_user(actor)
+        now = self.now()
+        issue.events.append(EventRecord(self.next_id(), kind, actor, now, label, renamed))
+        issue.updated_at = now
+
+    def _all_issues(self) -> Iterable[tuple[RepositoryRecord, IssueRecord]]:
+        for record in self.repositories.values():
+            for issue in record.issues.values():
+                yield record, issue
