@@ -1,1 +1,23 @@
-"""..."""
+"""The configuration: one schema, layers over its defaults, every fault at once."""
+
+from __future__ import annotations
+
+from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.manager import ConfigManager
+from claude_flow.config.schema import Schema, Setting, config_schema, schema_path
+from claude_flow.config.secret import Secret
+from claude_flow.config.snapshot import Explanation, Snapshot
+
+__all__ = [
+    "ConfigError",
+    "ConfigManager",
+    "Explanation",
+    "Origin",
+    "Problem",
+    "Schema",
+    "Secret",
+    "Setting",
+    "Snapshot",
+    "config_schema",
+    "schema_path",
+]

@@ -1,0 +1,160 @@
+"""ConfigManager: the configuration of a program, from its first load through its reloads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.schema import Schema, config_schema
+from claude_flow.config.secret import Secret
+from claude_flow.config.snapshot import Explanation, Snapshot, build
+from claude_flow.config.sources import Sources
+
+_UNSET: Any = object()
+
+
+class ConfigManager:
+    """The configuration in force. Made by ``load``; safe to use from several threads."""
+
+    def __init__(self, sources: Sources, snapshot: Snapshot, *, check_files: bool) -> None:
+        self._sources = sources
+        self._check_files = check_files
+        self._reloading = threading.Lock()
+        self._snapshot = snapshot
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        startable: bool = False,
+        check_files: bool = True,
+    ) -> Self:
+        """Read every layer and judge the whole.
+
+        Args:
+            path: The configuration file; None means the one that CLAUDE_FLOW_CONFIG names,
+                else ``/etc/claude-flow/config.json``, which may be missing.
+            environ: The environment to read; None means the process's own.
+            overrides: What wins over all layers, nested or by dotted key.
+            startable: Also demand what the daemon needs, see ``require_startable``.
+            check_files: Read the files that settings name. False is for a configuration of
+                another host.
+
+        Raises:
+            ConfigError: with every fault.
+        """
+        sources = Sources(
+            schema=config_schema(),
+            path=None if path is None else Path(path),
+            environ=os.environ if environ is None else environ,
+            overrides=dict(overrides or {}),
+        )
+        manager = cls(sources, build(sources, check_files=check_files), check_files=check_files)
+        if startable:
+            manager.require_startable()
+        return manager
+
+    @property
+    def schema(self) -> Schema:
+        """What describes the settings."""
+        return self._sources.schema
+
+    @property
+    def path(self) -> Path:
+        """The configuration file, which may be missing if nobody named it."""
+        return self._sources.file()[0]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What looks odd but is allowed, one line each."""
+        return self._snapshot.warnings
+
+    def get(self, key: str, default: Any = _UNSET) -> Any:
+        """The value of a setting (a secret in clear), or a section as a dict.
+
+        ``default`` is for keys that no schema knows; without it they raise KeyError. In a
+        section's dict secrets are ``Secret`` values.
+        """
+        snapshot = self._snapshot
+        try:
+            value = snapshot.values[key]
+        except KeyError:
+            if key in snapshot.schema.sections:
+                return snapshot.get(key)
+            if default is _UNSET:
+                raise
+            return default
+        return value.copy() if type(value) is list else value
+
+    def secret(self, key: str) -> Secret | None:
+        """A secret setting or the content of a secret file; see ``Snapshot.secret``."""
+        return self._snapshot.secret(key)
+
+    def explain(self, key: str) -> Explanation:
+        """Where a setting's value came from. Raises KeyError for an unknown key."""
+        return self._snapshot.explain(key)
+
+    def snapshot(self) -> Snapshot:
+        """The configuration as it is now, for what must not see a reload."""
+        return self._snapshot
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as nested JSON values, secrets masked."""
+        return self._snapshot.as_dict()
+
+    def reload(self) -> tuple[str, ...]:
+        """Read every layer again; the keys that changed, by name.
+
+        Raises ConfigError and keeps the configuration in force if the new one is invalid.
+        """
+        with self._reloading:
+            new = build(self._sources, check_files=self._check_files)
+            changed = self._snapshot.changes(new)
+            self._snapshot = new
+            return changed
+
+    def needs_restart(self, changed: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the changed keys that take effect only after a restart."""
+        return tuple(key for key in changed if not self.schema.settings[key].is_live)
+
+    def require_startable(self) -> None:
+        """Raise ConfigError unless the daemon could start with it.
+
+        It needs a repository to watch and a credential: a token or a GitHub App.
+        """
+        problems = startability_problems(self._snapshot)
+        if problems:
+            raise ConfigError(problems)
+
+    def __repr__(self) -> str:
+        return f"<ConfigManager {self.path} {self.as_dict()}>"
+
+
+def startability_problems(snapshot: Snapshot) -> list[Problem]:
+    """What a daemon lacks to start."""
+    problems = []
+    if not snapshot.values["github.repositories"]:
+        problems.append(
+            Problem(
+                'no repository to watch; add one, such as ["owner/name"]',
+                key="github.repositories",
+                origin=snapshot.origin("github.repositories"),
+            )
+        )
+    if snapshot.values["github.token"] is None and snapshot.values["github.app.id"] is None:
+        problems.append(
+            Problem(
+                "no credential for GitHub; set github.token_file, the systemd credential"
+                " github-token or a GitHub App (github.app)",
+                key="github.token",
+                origin=Origin("default"),
+            )
+        )
+    return problems

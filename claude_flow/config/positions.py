@@ -1,0 +1,76 @@
+"""Where the keys of a JSON text stand.
+
+Only errors and ``explain`` ask, so the parser behind it loads on first use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import tree_sitter
+import tree_sitter_json
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A line and a column, both from 1, the column in characters."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Positions in one text.
+
+    ``values`` gives where the value at a path of keys stands (in objects only; list items are
+    their list's), ``duplicates`` each key that its object had named before.
+    """
+
+    values: dict[tuple[str, ...], Position]
+    duplicates: list[tuple[tuple[str, ...], Position]]
+
+
+@cache
+def _parser() -> tree_sitter.Parser:
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_json.language()))
+
+
+def locate(text: str) -> Positions:
+    """The positions in a well-formed JSON text."""
+    raw = text.encode()
+    lines = raw.split(b"\n")
+    values: dict[tuple[str, ...], Position] = {}
+    duplicates = []
+    for path, key, value in _pairs(_parser().parse(raw).root_node):
+        if path in values:
+            duplicates.append((path, _position(key, lines)))
+        values[path] = _position(value, lines)
+    return Positions(values, duplicates)
+
+
+def _pairs(
+    root: tree_sitter.Node,
+) -> Iterator[tuple[tuple[str, ...], tree_sitter.Node, tree_sitter.Node]]:
+    waiting: list[tuple[tuple[str, ...], tree_sitter.Node]] = [
+        ((), node) for node in root.named_children
+    ]
+    while waiting:
+        path, node = waiting.pop(0)
+        if node.type != "object":
+            continue
+        for pair in node.named_children:
+            key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
+            if key is None or value is None or key.text is None:
+                continue
+            inner = (*path, str(json.loads(key.text)))
+            yield inner, key, value
+            waiting.append((inner, value))
+
+
+def _position(node: tree_sitter.Node, lines: list[bytes]) -> Position:
+    row, byte_column = node.start_point
+    return Position(row + 1, len(lines[row][:byte_column].decode()) + 1)

@@ -1,0 +1,303 @@
+"""One valid configuration, which never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.schema import Schema, Setting
+from claude_flow.config.secret import (
+    FileFaultError,
+    MissingFileError,
+    Secret,
+    read_secret_file,
+)
+from claude_flow.config.sources import Layer, Sources
+from claude_flow.config.validation import flatten, layer_problems, rule_problems
+from claude_flow.journal import MASK, Redactor
+
+_DEFAULT = Origin("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where a setting's value came from; ``value`` is masked if it is secret.
+
+    ``overridden`` are the weaker places that set it too, the strongest first.
+    """
+
+    key: str
+    value: Any
+    origin: Origin
+    overridden: tuple[Origin, ...]
+    setting: Setting
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+        return self.origin.layer
+
+    @property
+    def source(self) -> str | None:
+        """The file's path or the variable's name."""
+        return self.origin.source
+
+    @property
+    def line(self) -> int | None:
+        """The line in the file, from 1."""
+        return self.origin.line
+
+    @property
+    def column(self) -> int | None:
+        """The column in the line, from 1."""
+        return self.origin.column
+
+    def __str__(self) -> str:
+        place = self.layer if self.source is None else f"{self.layer} {self.origin}"
+        return f"{self.key} = {self.value!r} ({place})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The explanation as JSON."""
+        return {
+            "key": self.key,
+            "value": self.value,
+            **self.origin.to_json(),
+            "overridden": [origin.to_json() for origin in self.overridden],
+            "variable": self.setting.variable,
+            "expected": self.setting.expected,
+            "default": self.setting.default,
+            "description": self.setting.spec["description"],
+            "reload": self.setting.spec["x-reload"],
+        }
+
+
+class Snapshot:
+    """The values of all settings at one moment; what it gives cannot change it."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        values: Mapping[str, Any],
+        layers: Sequence[Layer],
+        secret_files: Mapping[str, str],
+        warnings: Sequence[str],
+    ) -> None:
+        self.schema = schema
+        self.values = values
+        """By key, secrets in clear; not to be changed."""
+        self.warnings = tuple(warnings)
+        self._layers = tuple(layers)
+        self._secret_files = secret_files
+
+    def get(self, key: str) -> Any:
+        """The value of a setting, or a section as a dict with ``Secret`` values.
+
+        Raises KeyError for an unknown key.
+        """
+        try:
+            value = self.values[key]
+        except KeyError:
+            return self._section(key)
+        return value.copy() if type(value) is list else value
+
+    def _section(self, key: str) -> dict[str, Any]:
+        if key not in self.schema.sections:
+            raise KeyError(key)
+        return self._nested(key + ".", Secret)
+
+    def secret(self, key: str) -> Secret | None:
+        """A secret setting, or the content of the file that a secret-file setting names.
+
+        None where it is not set. Raises KeyError for a key that is unknown or not secret,
+        ConfigError if the file has since become unusable.
+        """
+        setting = self.schema.settings[key]
+        value = self.values[key]
+        if not (setting.is_secret or setting.is_secret_file):
+            raise KeyError(f"{key} is not secret")
+        if value is None:
+            return None
+        if setting.is_secret:
+            return Secret(value)
+        try:
+            return Secret(read_secret_file(value))
+        except FileFaultError as fault:
+            raise ConfigError([_file_problem(key, value, fault, self.origin(key))]) from None
+
+    def secrets(self) -> list[str]:
+        """Every secret text in it, for a redactor."""
+        settings = self.schema.settings
+        return [v for k, v in self.values.items() if v is not None and settings[k].is_secret]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as nested JSON values, secrets masked."""
+        return self._nested("", lambda _: MASK)
+
+    def _nested(self, prefix: str, hide: type[Secret] | Any) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in self.values.items():
+            if not key.startswith(prefix):
+                continue
+            *sections, name = key.removeprefix(prefix).split(".")
+            inner = result
+            for section in sections:
+                inner = inner.setdefault(section, {})
+            if value is not None and self.schema.settings[key].is_secret:
+                inner[name] = hide(value)
+            else:
+                inner[name] = value.copy() if isinstance(value, list) else value
+        return result
+
+    def origin(self, key: str) -> Origin:
+        """Where a setting's value came from. Raises KeyError for an unknown key."""
+        return self._origins(key)[0]
+
+    def _origins(self, key: str) -> list[Origin]:
+        origins = [
+            located(layer, key)
+            for layer in reversed(self._layers)
+            if key in dict(flatten(self.schema, layer.document))
+        ]
+        if key in self._secret_files:
+            origins.insert(0, Origin("secret file", self._secret_files[key]))
+        return [*origins, _DEFAULT]
+
+    def explain(self, key: str) -> Explanation:
+        """Where a setting's value came from. Raises KeyError for an unknown key."""
+        setting = self.schema.settings[key]
+        first, *others = self._origins(key)
+        value = self.get(key)
+        shown = MASK if setting.is_secret and value is not None else value
+        return Explanation(key, shown, first, tuple(others), setting)
+
+    def changes(self, other: Snapshot) -> tuple[str, ...]:
+        """The keys whose values differ in ``other``, by name."""
+        return tuple(sorted(k for k, v in self.values.items() if other.values[k] != v))
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Masks what this configuration holds secret."""
+        return Redactor(self.secrets())
+
+
+def located(layer: Layer, key: str) -> Origin:
+    """Where a layer has a key from, with line and column if it is a file."""
+    origin = layer.origin(key)
+    if layer.text is None:
+        return origin
+    from claude_flow.config.positions import locate  # noqa: PLC0415 - only explanations need it
+
+    position = locate(layer.text).values.get(tuple(key.split(".")))
+    if position is None:
+        return origin
+    return Origin(origin.layer, origin.source, position.line, position.column)
+
+
+def build(sources: Sources, *, check_files: bool) -> Snapshot:
+    """Read, merge and judge all layers.
+
+    ``check_files`` false leaves the files that settings name unread, for a configuration of
+    another host. Raises ConfigError with every fault.
+    """
+    schema = sources.schema
+    layers, problems, warnings = sources.read()
+    values = dict(schema.defaults)
+    rank: dict[str, int] = {}
+    for index, layer in enumerate(layers):
+        problems.extend(layer_problems(schema, layer, located))
+        for key, value in flatten(schema, layer.document):
+            values[key] = value
+            rank[key] = index
+
+    def origin_of(key: str) -> Origin:
+        return located(layers[rank[key]], key) if key in rank else _DEFAULT
+
+    problems.extend(rule_problems(schema, _nest_all(values), origin_of))
+    secret_files: dict[str, str] = {}
+    if check_files:
+        problems.extend(_read_secret_files(schema, values, rank, secret_files, origin_of))
+    if problems:
+        raise ConfigError(_redacted(problems, schema, layers))
+    _normalise(schema, values)
+    return Snapshot(schema, values, layers, secret_files, warnings)
+
+
+def _nest_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        inner = result
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[name] = value
+    return result
+
+
+def _read_secret_files(
+    schema: Schema,
+    values: dict[str, Any],
+    rank: Mapping[str, int],
+    secret_files: dict[str, str],
+    origin_of: Any,
+) -> Iterator[Problem]:
+    """Put the content of named files into the settings they stand for."""
+    contents: dict[str, str] = {}
+    for key, setting in schema.settings.items():
+        path = values[key]
+        if not setting.is_secret_file or not isinstance(path, str):
+            continue
+        try:
+            contents[key] = read_secret_file(path)
+        except FileFaultError as fault:
+            yield _file_problem(key, path, fault, origin_of(key))
+    for key, setting in schema.settings.items():
+        file_key = setting.from_file
+        if file_key is None or file_key not in contents:
+            continue
+        direct = rank.get(key, -1) if values[key] is not None else -1
+        if direct == rank[file_key]:
+            yield Problem(
+                f"is set beside {file_key}; keep one of them", key=key, origin=origin_of(key)
+            )
+        elif direct < rank[file_key]:
+            # The first line: a file made by an editor or by echo ends in a line break.
+            values[key] = contents[file_key].splitlines()[0].strip()
+            secret_files[key] = values[file_key]
+
+
+def _file_problem(key: str, path: str, fault: FileFaultError, origin: Origin) -> Problem:
+    action = "; create it or name another" if isinstance(fault, MissingFileError) else ""
+    return Problem(f"the file {path} {fault}{action}", key=key, origin=origin, value=path)
+
+
+def _redacted(problems: list[Problem], schema: Schema, layers: Sequence[Layer]) -> list[Problem]:
+    """The faults without any secret, also not one pasted into a wrong place."""
+    secrets = [
+        value
+        for layer in layers
+        for key, value in flatten(schema, layer.document)
+        if isinstance(value, str) and schema.settings[key].is_secret
+    ]
+    redact = Redactor(secrets).redact
+    return [
+        Problem(
+            message=redact(problem.message),
+            key=problem.key and redact(problem.key),
+            origin=problem.origin,
+            value=problem.value and redact(problem.value),
+            expected=problem.expected,
+            suggestion=problem.suggestion,
+            excerpt=problem.excerpt and redact(problem.excerpt),
+        )
+        for problem in problems
+    ]
+
+
+def _normalise(schema: Schema, values: dict[str, Any]) -> None:
+    """JSON calls 3.0 an integer; Python's users expect 3."""
+    for key, value in values.items():
+        if isinstance(value, float) and "integer" in schema.settings[key].types:
+            values[key] = int(value)
