@@ -1,1 +1,8 @@
-"""..."""
+"""Git: mirrors of repositories, worktrees for agents, and what comes back out of them."""
+
+from __future__ import annotations
+
+from claude_flow.workspace.settings import Credential, WorkspaceSettings
+from claude_flow.workspace.workspaces import GitWorkspaces
+
+__all__ = ["Credential", "GitWorkspaces", "WorkspaceSettings"]

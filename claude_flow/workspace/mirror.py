@@ -1,0 +1,153 @@
+"""The daemon's trusted copy of a repository: a bare mirror that no agent can write to.
+
+Only here do credentials and git meet. Its objects are shared with every run's own repository,
+so nothing is ever pruned; a mirror that git cannot use any more is made anew beside the old
+one, which then goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from claude_flow.model.issue import Repository
+from claude_flow.workspace.failures import Fault, fault, words
+from claude_flow.workspace.files import delete
+from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.locks import locked
+from claude_flow.workspace.remote import Remote
+
+_log = logging.getLogger(__name__)
+
+_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_BRANCH = "refs/heads/"
+# Every fetch that brings something leaves a pack; with very many, each look-up is slow.
+_MANY_PACKS = 40
+# Garbage of fetches that were killed; nobody else writes while the lock is held.
+_LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/**/tmp_obj_*")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A mirror as it was after a fetch: its directory and every branch and tag."""
+
+    path: Path
+    refs: Mapping[str, str]
+
+    def branch(self, name: str) -> str | None:
+        """The commit of a branch, or None."""
+        return self.refs.get(_BRANCH + name)
+
+    @property
+    def branches(self) -> list[str]:
+        """Names of all branches."""
+        return [ref.removeprefix(_BRANCH) for ref in self.refs if ref.startswith(_BRANCH)]
+
+
+class Mirrors:
+    """All mirrors of this host, below one directory. Raises WorkspaceError."""
+
+    def __init__(
+        self, git: Git, remote: Remote, directory: Path, *, lock_timeout_seconds: float
+    ) -> None:
+        self._git = git
+        self._remote = remote
+        self._directory = directory
+        self._lock_timeout = lock_timeout_seconds
+
+    def path(self, repository: Repository) -> Path:
+        """Where the mirror lies; GitHub's names do not tell capitals apart."""
+        return self._directory / repository.owner.lower() / f"{repository.name.lower()}.git"
+
+    async def fetch(self, repository: Repository) -> Snapshot:
+        """Bring the mirror up to date, making or mending it where needed."""
+        path = self.path(repository)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        async with locked(path.with_suffix(".lock"), timeout_seconds=self._lock_timeout) as lock:
+            if (path / "HEAD").is_file():
+                await self._update(path, repository, lock)
+            else:
+                await self._replace(path, repository, lock)
+            return Snapshot(path, await self._refs(path))
+
+    async def rebuild(self, repository: Repository) -> Snapshot:
+        """Make the mirror anew, from nothing but the server."""
+        path = self.path(repository)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        async with locked(path.with_suffix(".lock"), timeout_seconds=self._lock_timeout) as lock:
+            await self._replace(path, repository, lock)
+            return Snapshot(path, await self._refs(path))
+
+    async def _update(self, path: Path, repository: Repository, lock: int) -> None:
+        _sweep(path)
+        _configure(path)
+        done = await self._remote.fetch(Place(path), repository, _REFSPECS, keep_open=lock)
+        if done.exit_code == 0:
+            await self._pack(path)
+        elif fault(done.stderr) is Fault.OTHER:
+            _log.warning("making the mirror %s anew: %s", path, words(done.stderr))
+            await self._replace(path, repository, lock)
+        else:
+            raise self._remote.error("fetching", repository, done)
+
+    async def _replace(self, path: Path, repository: Repository, lock: int) -> None:
+        async with self._beside(path) as fresh:
+            await self._git.text(
+                Place(fresh.parent), "init", "--quiet", "--bare", "--template=", str(fresh)
+            )
+            _configure(fresh)
+            done = await self._remote.fetch(Place(fresh), repository, _REFSPECS, keep_open=lock)
+            if done.exit_code != 0:
+                raise self._remote.error("cloning", repository, done)
+            await delete(self._git, _swap(fresh, path))
+
+    @asynccontextmanager
+    async def _beside(self, path: Path) -> AsyncIterator[Path]:
+        fresh, old = path.with_suffix(".new"), path.with_suffix(".old")
+        for leftover in (fresh, old):
+            await delete(self._git, leftover)
+        try:
+            yield fresh
+        finally:
+            # Not by a program: this also runs while being cancelled.
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    async def _refs(self, path: Path) -> dict[str, str]:
+        listing = await self._git.text(
+            Place(path), "for-each-ref", "--format=%(objectname) %(refname)"
+        )
+        pairs = (line.split(" ", 1) for line in listing.split("\n") if line)
+        return {ref: commit for commit, ref in pairs}
+
+    async def _pack(self, path: Path) -> None:
+        packs = sum(1 for _ in (path / "objects" / "pack").glob("*.pack"))
+        if packs > _MANY_PACKS:
+            # -k keeps what no branch needs any more: runs may still build on it.
+            await self._git.run(Place(path), "repack", "-a", "-d", "-k", "-q")
+
+
+def _swap(fresh: Path, path: Path) -> Path:
+    """Put ``fresh`` in the place of ``path``; where the old one now is."""
+    old = path.with_suffix(".old")
+    if path.exists():
+        path.rename(old)
+    fresh.rename(path)
+    return old
+
+
+def _sweep(path: Path) -> None:
+    for pattern in _LEFTOVERS:
+        for leftover in path.glob(pattern):
+            _log.warning("deleting %s, left by a git that was killed", leftover)
+            leftover.unlink(missing_ok=True)
+
+
+def _configure(path: Path) -> None:
+    # Written anew each time: nothing else that is said there ever counts.
+    (path / "config").write_text(
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+    )

@@ -1,0 +1,121 @@
+"""Talks with the git server, each with the login of the moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from claude_flow.errors import PushRejectedError, WorkspaceError
+from claude_flow.model.issue import Repository
+from claude_flow.ports import Completed
+from claude_flow.workspace.credentials import offered
+from claude_flow.workspace.failures import Fault, fault, server_error, words
+from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.settings import WorkspaceSettings
+
+
+class Remote:
+    """The git server, as the daemon's trusted repositories talk with it."""
+
+    def __init__(self, git: Git, settings: WorkspaceSettings) -> None:
+        self._git = git
+        self._settings = settings
+        scheme = urlsplit(settings.git_base_url).scheme
+        # Whatever else a server or a submodule may name stays shut.
+        self._allowed = "file" if scheme == "file" else "http:https"
+
+    async def fetch(
+        self, place: Place, repository: Repository, refspecs: Sequence[str], *, keep_open: int
+    ) -> Completed:
+        """Fetch into a trusted repository; branches that are gone there go here too."""
+        return await self._talk(
+            place,
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--force",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            "--no-recurse-submodules",
+            self._settings.url(repository),
+            *refspecs,
+            keep_open=(keep_open,),
+        )
+
+    async def push(
+        self,
+        place: Place,
+        repository: Repository,
+        *,
+        commit: str,
+        branch: str,
+        expected: str | None,
+    ) -> None:
+        """Move the server's branch from ``expected`` (None: no such branch) to ``commit``.
+
+        Raises PushRejectedError if the branch is elsewhere or the server refuses.
+        """
+        ref = f"refs/heads/{branch}"
+        done = await self._talk(
+            place,
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            f"--force-with-lease={ref}:{expected or ''}",
+            self._settings.url(repository),
+            f"{commit}:{ref}",
+        )
+        if done.exit_code != 0:
+            raise self._push_error(repository, branch, done)
+
+    def error(self, doing: str, repository: Repository, done: Completed) -> WorkspaceError:
+        """The error for a talk that failed; ``doing`` is ``fetching``."""
+        return server_error(
+            f"{doing} {repository} from {self._settings.url(repository)}", done.stderr
+        )
+
+    def _push_error(self, repository: Repository, branch: str, done: Completed) -> WorkspaceError:
+        refusal = _refusal(done.stdout)
+        if refusal is None and fault(done.stderr) is not Fault.FORBIDDEN:
+            return server_error(
+                f"pushing {branch} to {self._settings.url(repository)}", done.stderr
+            )
+        said = "; ".join(part for part in (refusal, words(done.stderr)) if part)
+        if refusal is not None and "stale info" in refusal:
+            return PushRejectedError(
+                f"somebody else moved the branch {branch} of {repository} in the meantime: {said}",
+                hint="ask for a new run; it will start from the branch as it is now",
+            )
+        return PushRejectedError(
+            f"the git server refused the push of {branch} to {repository}: {said}",
+            hint="check the branch's protection rules and that the token may write contents "
+            "(and workflows, if the change touches .github/workflows)",
+        )
+
+    async def _talk(
+        self, place: Place, *arguments: str, keep_open: tuple[int, ...] = ()
+    ) -> Completed:
+        # The login may have to be asked for over the network: not in the event loop.
+        credential = await asyncio.to_thread(self._settings.credential)
+        with offered(credential, self._settings.git_base_url) as offer:
+            return await self._git.run(
+                place,
+                *arguments,
+                config=offer.config,
+                env={"GIT_ALLOW_PROTOCOL": self._allowed},
+                pass_fds=(*keep_open, *offer.fds),
+                timeout_seconds=self._settings.transfer_timeout_seconds,
+            )
+
+
+def _refusal(porcelain: bytes) -> str | None:
+    """Why the server or git refused the one branch, from ``git push --porcelain``."""
+    for line in porcelain.decode(errors="replace").splitlines():
+        flag, *rest = line.split("\t")
+        if flag == "!" and rest:
+            return rest[-1].strip()
+    return None
