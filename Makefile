@@ -1,0 +1,36 @@
+# The project's commands. Each sets up what it needs first; the second time that takes no time.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+AGENT ?= scripted
+
+.PHONY: help demo test lint unit molecule lock reference bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo: ## three labelled issues become three pull requests, on this machine alone
+	@tools/setup.sh runtime
+	@$(PYTHON) -m claude_flow.testing.demo --agent $(AGENT) $(if $(KEEP),--keep)
+
+test: lint unit molecule ## everything that must hold
+
+lint: ## style, types, layers, the role
+	@tools/setup.sh dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/yamllint --strict .
+	.venv/bin/ansible-lint --offline
+	shellcheck tools/*.sh .ci/run
+
+unit: ## the tests, without the container
+	@tools/setup.sh dev
+	.venv/bin/pytest -n 2
+
+lock: ## compile the requirements anew from pyproject.toml
+	tools/lock.sh
+
+clean: ## remove what was made here
+	rm -rf .venv .cache build dist
