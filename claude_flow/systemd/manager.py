@@ -68,7 +68,6 @@ class SystemdUnits:
 
     def enable(self, unit: str) -> None:
         """See ``ServiceUnits.enable``."""
-
         runtime, force = False, True  # for good, and over a link that is already there
 
         async def enable(bus: _Bus) -> None:
@@ -79,7 +78,6 @@ class SystemdUnits:
 
     def disable(self, unit: str) -> None:
         """See ``ServiceUnits.disable``."""
-
         runtime = False
 
         async def disable(bus: _Bus) -> None:
