@@ -8,6 +8,7 @@ import html
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import IO, Any
 
 from starlette.applications import Starlette
@@ -20,6 +21,14 @@ from claude_flow.testing.github_state import GitHubState
 from claude_flow.testing.records import RepositoryRecord, role_at_least
 
 _ASK = {"WWW-Authenticate": 'Basic realm="GitHub"'}
+
+
+class _RefusedError(Exception):
+    """A request that git's backend shall not see."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class GitHttp:
@@ -46,41 +55,46 @@ class GitHttp:
 
     async def _respond(self, request: Request) -> Response:
         service = request.path_params["service"]
-        named = f"{request.path_params['owner']}/{request.path_params['name']}"
-        named = named.removesuffix(".git")
-        record, former = self._state.find_repository(named)
-        login, refused = self._login(request)
-        if refused:
-            text = "Invalid username or token. Password authentication is not supported."
-            return PlainTextResponse(text, 401, headers=_ASK)
-        role = "none" if record is None else record.role_of(login)
-        is_open = record is not None and not record.is_private
-        if record is None or (role == "none" and not is_open):
-            if login is None:
-                return PlainTextResponse("Authentication required", 401, headers=_ASK)
-            return PlainTextResponse("Repository not found.", 404)
-        is_push = "git-receive-pack" in {service, request.query_params.get("service")}
-        if is_push and login is None:
-            return PlainTextResponse("Authentication required", 401, headers=_ASK)
-        if is_push and (record.is_archived or not role_at_least(role, "write")):
-            text = f"Permission to {record.full_name}.git denied to {login}."
-            return PlainTextResponse(text, 403)
+        try:
+            login = self._login(request)
+            record, former = self._admit(request, login)
+        except _RefusedError as refused:
+            ask = _ASK if refused.status == HTTPStatus.UNAUTHORIZED else None
+            return PlainTextResponse(str(refused), refused.status, headers=ask)
         if former and request.method == "GET":
             where = f"/{record.full_name}.git/{service}?{request.url.query}"
             return Response(status_code=301, headers={"Location": where})
         return await self._run_backend(request, record, service, login)
 
-    def _login(self, request: Request) -> tuple[str | None, bool]:
-        """Who asks, and whether credentials came that are no good."""
+    def _admit(self, request: Request, login: str | None) -> tuple[RepositoryRecord, bool]:
+        """The repository asked for, and whether under a former name."""
+        params = request.path_params
+        named = f"{params['owner']}/{params['name']}".removesuffix(".git")
+        record, former = self._state.find_repository(named)
+        if record is None or record.role_of(login or "") == "none":
+            raise _RefusedError(401 if login is None else 404, "Repository not found.")
+        services = {params["service"], request.query_params.get("service")}
+        if "git-receive-pack" in services:
+            if login is None:
+                raise _RefusedError(401, "Authentication required")
+            if record.is_archived or not role_at_least(record.role_of(login), "write"):
+                text = f"Permission to {record.full_name}.git denied to {login}."
+                raise _RefusedError(403, text)
+        return record, former
+
+    def _login(self, request: Request) -> str | None:
+        """Who asks; None without credentials."""
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         if not encoded:
-            return None, False
+            return None
         try:
             _, _, token = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            return None, True
-        login = self._state.tokens.get(token) if scheme.lower() == "basic" else None
-        return login, login is None
+            token = ""
+        if scheme.lower() != "basic" or token not in self._state.tokens:
+            text = "Invalid username or token. Password authentication is not supported."
+            raise _RefusedError(401, text)
+        return self._state.tokens[token]
 
     async def _run_backend(
         self, request: Request, record: RepositoryRecord, service: str, login: str | None

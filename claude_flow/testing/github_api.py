@@ -69,7 +69,7 @@ class Api:
         size = min(max(_number(call, "per_page", 30), 1), _MAX_PAGE)
         number = max(_number(call, "page", 1), 1)
         last = max((len(items) + size - 1) // size, 1)
-        places = {}
+        places: dict[str, int] = {}
         if number > 1:
             places |= {"prev": number - 1, "first": 1}
         if number < last:

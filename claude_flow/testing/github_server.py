@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
@@ -70,6 +71,7 @@ class GitHubServer:
         self._app = Starlette(routes=[*self._routes(), self._route("/{rest:path}", {}, None)])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as ASGI asks."""
         # A quoted slash in a label's name is no slash of the path: match before unquoting.
         raw = dict(scope, path=scope["raw_path"].decode("ascii"))
         await self._app(raw, receive, send)
@@ -99,10 +101,11 @@ class GitHubServer:
             self._route("/rate_limit", {"GET": self._rate_limit}, "/rate_limit"),
             self._route("/graphql", {"POST": issues.edits}, "/graphql"),
         ]
-        for path, operations in in_repository.items():
-            for prefix in (_REPOSITORY, _BY_ID):
-                routes.append(self._route(prefix + path, operations, _REPOSITORY + path))
-        return routes
+        return routes + [
+            self._route(prefix + path, operations, _REPOSITORY + path)
+            for path, operations in in_repository.items()
+            for prefix in (_REPOSITORY, _BY_ID)
+        ]
 
     def _route(self, path: str, operations: Mapping[str, Operation], template: str | None) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -143,25 +146,28 @@ class GitHubServer:
 
     def _answer(self, served: _Served, operation: Operation | None) -> Response:
         with self.state.lock:
+            self._open_window()
+            is_free = served.template == "/rate_limit" or served.login is None
             try:
-                self._open_window()
-                if served.login is None:
-                    sent = "authorization" in served.request.headers
-                    raise ApiError(401, "Bad credentials" if sent else "Requires authentication")
-                is_free = served.template == "/rate_limit"
-                if self.limits.used >= self.limits.limit and not is_free:
-                    raise ApiError(403, "API rate limit exceeded for user ID 1.")
-                if operation is None:
-                    raise ApiError(404, "Not Found")
-                answer = operation(self._call(served, served.login))
-                return self._respond(served, answer, is_free=is_free)
+                answer = self._operate(served, operation, is_free=is_free)
             except ApiError as error:
-                return self._respond(served, error.answer, is_free=served.login is None)
+                answer = error.answer
+            return self._respond(served, answer, is_free=is_free)
+
+    def _operate(self, served: _Served, operation: Operation | None, *, is_free: bool) -> Answer:
+        if served.login is None:
+            sent = "authorization" in served.request.headers
+            raise ApiError(401, "Bad credentials" if sent else "Requires authentication")
+        if self.limits.used >= self.limits.limit and not is_free:
+            raise ApiError(403, "API rate limit exceeded for user ID 1.")
+        if operation is None:
+            raise ApiError(404, "Not Found")
+        return operation(self._call(served, served.login))
 
     def _respond(self, served: _Served, answer: Answer, *, is_free: bool) -> Response:
         content = b"" if answer.value is None else json.dumps(answer.value).encode()
         headers = dict(answer.headers)
-        if served.request.method == "GET" and answer.status == 200:
+        if served.request.method == "GET" and answer.status == HTTPStatus.OK:
             token = served.request.headers.get("authorization", "")
             tag = f'W/"{hashlib.sha256(token.encode() + content).hexdigest()}"'
             headers |= {"ETag": tag, "Cache-Control": "private, max-age=60, s-maxage=60"}
@@ -255,11 +261,10 @@ class GitHubServer:
 
 
 def _dripping(response: Response, seconds: float) -> Response:
-    async def bytewise(content: bytes) -> object:
+    async def bytewise(content: bytes) -> AsyncIterator[bytes]:
         for index in range(len(content)):
             yield content[index : index + 1]
             await asyncio.sleep(seconds)
 
-    drip: Callable[[bytes], object] = bytewise
     headers = dict(response.headers)
-    return StreamingResponse(drip(bytes(response.body)), response.status_code, headers)  # type: ignore[arg-type]
+    return StreamingResponse(bytewise(bytes(response.body)), response.status_code, headers)

@@ -7,6 +7,21 @@ from typing import Any
 from claude_flow.testing.github_json import Json, Renderer
 from claude_flow.testing.records import IssueRecord, RepositoryRecord, UserRecord
 
+_SHARED_WITH_ISSUE = (
+    "title",
+    "body",
+    "user",
+    "author_association",
+    "state",
+    "locked",
+    "active_lock_reason",
+    "assignee",
+    "assignees",
+    "milestone",
+    "created_at",
+    "updated_at",
+    "closed_at",
+)
 _DELETED_BRANCH = "0" * 40
 
 
@@ -22,10 +37,6 @@ def pull_request(
     if pull is None:
         raise ValueError(f"{repository.full_name}#{issue.number} is no pull request")
     as_issue = renderer.issue(repository, issue, people.get((issue.author or "").lower()))
-    shared = (
-        "title body user author_association state locked active_lock_reason assignee assignees "
-        "milestone created_at updated_at closed_at"
-    ).split()
     base_url = renderer.repository_url(repository)
     url = f"{base_url}/pulls/{issue.number}"
     page = as_issue["html_url"]
@@ -39,7 +50,7 @@ def pull_request(
         "commits": f"{url}/commits",
         "statuses": f"{base_url}/statuses/{head_commit}",
     }
-    answer: dict[str, Any] = {key: as_issue[key] for key in shared}
+    answer: dict[str, Any] = {key: as_issue[key] for key in _SHARED_WITH_ISSUE}
     return answer | {
         "id": issue.id,
         "node_id": as_issue["node_id"],
