@@ -1,0 +1,138 @@
+"""Workspaces without git: real directories, a server in memory, the same behaviour.
+
+``seed`` puts files on the pretended server, ``files`` reads them back. ``fail_next`` makes the
+next call of one method raise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from claude_flow.errors import PushRejectedError, WorkspaceError
+from claude_flow.model.issue import Repository
+from claude_flow.ports import Changes, Workspace
+
+_Files = Mapping[str, bytes]
+
+
+@dataclass
+class FakeGitServer:
+    """Branches of repositories, and every commit that was ever made."""
+
+    branches: dict[Repository, dict[str, str]] = field(default_factory=dict)
+    commits: dict[str, _Files] = field(default_factory=dict)
+    protected: set[tuple[Repository, str]] = field(default_factory=set)
+
+    def seed(self, repository: Repository, files: Mapping[str, str], branch: str = "main") -> str:
+        """Add ``files`` to the branch, making it and the repository if new; the commit."""
+        branches = self.branches.setdefault(repository, {})
+        if not files:
+            return ""
+        before = self.commits.get(branches.get(branch, ""), {})
+        content = {**before, **{name: text.encode() for name, text in files.items()}}
+        branches[branch] = self.store(content, branches.get(branch, ""))
+        return branches[branch]
+
+    def files(self, repository: Repository, branch: str) -> dict[str, str]:
+        """The text files of a branch."""
+        commit = self.commits[self.branches[repository][branch]]
+        return {name: content.decode() for name, content in commit.items()}
+
+    def store(self, files: _Files, *parts: str) -> str:
+        """Keep a commit of the files; its id depends on them and on ``parts`` only."""
+        digest = hashlib.sha1(repr((sorted(files.items()), parts)).encode(), usedforsecurity=False)
+        self.commits[digest.hexdigest()] = dict(files)
+        return digest.hexdigest()
+
+
+class FakeWorkspaces:
+    """Implements ``ports.Workspaces`` below ``root``."""
+
+    def __init__(self, root: Path, server: FakeGitServer | None = None) -> None:
+        self.server = server or FakeGitServer()
+        self._root = root
+        self._failures: dict[str, list[Exception]] = defaultdict(list)
+
+    def fail_next(self, method: str, error: Exception) -> None:
+        """Let the next call of ``prepare``, ``collect``, ``push`` or ``remove`` raise it."""
+        self._failures[method].append(error)
+
+    async def prepare(
+        self, run_id: str, repository: Repository, *, branch: str, start_from: str
+    ) -> Workspace:
+        """See ``ports.Workspaces``."""
+        self._maybe_fail("prepare")
+        branches = self.server.branches.get(repository)
+        if branches is None:
+            raise WorkspaceError(f"there is no repository {repository}")
+        if not branches:
+            raise WorkspaceError(f"the repository {repository} is empty")
+        if start_from not in branches:
+            raise WorkspaceError(f"the repository {repository} has no branch {start_from!r}")
+        path = self._root / run_id
+        _delete(path)
+        _fill(path, self.server.commits[branches[start_from]])
+        return Workspace(run_id, path, branches[start_from], branches.get(branch))
+
+    async def collect(
+        self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
+    ) -> Changes | None:
+        """See ``ports.Workspaces``."""
+        self._maybe_fail("collect")
+        before = self.server.commits[workspace.base]
+        after = _content(workspace.path)
+        changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+        if not changed:
+            return None
+        commit = self.server.store(
+            after, workspace.base, str(repository), message, str(int(at.timestamp()))
+        )
+        return Changes(commit, len(changed))
+
+    async def push(
+        self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
+    ) -> None:
+        """See ``ports.Workspaces``."""
+        self._maybe_fail("push")
+        branches = self.server.branches[repository]
+        if branches.get(branch) == commit:
+            return
+        if (repository, branch) in self.server.protected:
+            raise PushRejectedError(f"the branch {branch} of {repository} is protected")
+        if branches.get(branch) != workspace.published:
+            raise PushRejectedError(f"somebody else moved the branch {branch} of {repository}")
+        branches[branch] = commit
+
+    async def remove(self, run_id: str) -> None:
+        """See ``ports.Workspaces``."""
+        self._maybe_fail("remove")
+        _delete(self._root / run_id)
+
+    def _maybe_fail(self, method: str) -> None:
+        if self._failures[method]:
+            raise self._failures[method].pop(0)
+
+
+def _delete(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _fill(path: Path, files: _Files) -> None:
+    path.mkdir(parents=True)
+    for name, content in files.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _content(path: Path) -> dict[str, bytes]:
+    if not path.is_dir():
+        raise WorkspaceError(f"the workspace {path} is gone")
+    found = (file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+    return {str(file.relative_to(path)): file.read_bytes() for file in found}
