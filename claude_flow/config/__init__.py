@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.errors import ConfigError, ConfigWriteError, Origin, Problem
 from claude_flow.config.manager import ConfigManager
 from claude_flow.config.schema import Schema, Setting, config_schema, schema_path
 from claude_flow.config.secret import Secret
@@ -11,6 +11,7 @@ from claude_flow.config.snapshot import Explanation, Snapshot
 __all__ = [
     "ConfigError",
     "ConfigManager",
+    "ConfigWriteError",
     "Explanation",
     "Origin",
     "Problem",

@@ -57,7 +57,8 @@ class Problem:
     excerpt: str | None = None
 
     def __str__(self) -> str:
-        text = ": ".join(str(part) for part in (self.origin, self.key, self.message) if part)
+        place = None if self.origin is None or self.origin.layer == "default" else self.origin
+        text = ": ".join(str(part) for part in (place, self.key, self.message) if part)
         if self.expected:
             text += f"; expected {self.expected}"
         if self.suggestion:
@@ -89,3 +90,7 @@ class ConfigError(ClaudeFlowError):
         lines = (str(problem).replace("\n", "\n    ") for problem in self.problems)
         text = f"the configuration is invalid ({count}):" + "".join(f"\n  {line}" for line in lines)
         super().__init__(text, hint=hint)
+
+
+class ConfigWriteError(ClaudeFlowError):
+    """The configuration file could not be written; it is as it was."""

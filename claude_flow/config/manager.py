@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.building import build
 from claude_flow.config.schema import Schema, config_schema
 from claude_flow.config.secret import Secret
-from claude_flow.config.snapshot import Explanation, Snapshot, build
+from claude_flow.config.snapshot import Explanation, Snapshot
 from claude_flow.config.sources import Sources
+from claude_flow.config.writing import save_edits
 
 _UNSET: Any = object()
 
@@ -20,11 +22,12 @@ _UNSET: Any = object()
 class ConfigManager:
     """The configuration in force. Made by ``load``; safe to use from several threads."""
 
-    def __init__(self, sources: Sources, snapshot: Snapshot, *, check_files: bool) -> None:
+    def __init__(self, sources: Sources, *, check_files: bool, startable: bool) -> None:
         self._sources = sources
         self._check_files = check_files
-        self._reloading = threading.Lock()
-        self._snapshot = snapshot
+        self._startable = startable
+        self._changing = threading.Lock()
+        self._snapshot = self._build(sources)
 
     @classmethod
     def load(
@@ -56,10 +59,10 @@ class ConfigManager:
             environ=os.environ if environ is None else environ,
             overrides=dict(overrides or {}),
         )
-        manager = cls(sources, build(sources, check_files=check_files), check_files=check_files)
-        if startable:
-            manager.require_startable()
-        return manager
+        return cls(sources, check_files=check_files, startable=startable)
+
+    def _build(self, sources: Sources) -> Snapshot:
+        return build(sources, check_files=self._check_files, startable=self._startable)
 
     @property
     def schema(self) -> Schema:
@@ -114,8 +117,8 @@ class ConfigManager:
 
         Raises ConfigError and keeps the configuration in force if the new one is invalid.
         """
-        with self._reloading:
-            new = build(self._sources, check_files=self._check_files)
+        with self._changing:
+            new = self._build(self._sources)
             changed = self._snapshot.changes(new)
             self._snapshot = new
             return changed
@@ -125,36 +128,40 @@ class ConfigManager:
         return tuple(key for key in changed if not self.schema.settings[key].is_live)
 
     def require_startable(self) -> None:
-        """Raise ConfigError unless the daemon could start with it.
+        """Raise ConfigError unless the daemon could start with it; so do reloads from now on.
 
         It needs a repository to watch and a credential: a token or a GitHub App.
         """
-        problems = startability_problems(self._snapshot)
-        if problems:
-            raise ConfigError(problems)
+        with self._changing:
+            self._snapshot = build(self._sources, check_files=self._check_files, startable=True)
+            self._startable = True
+
+    def set(self, key: str, value: Any) -> None:
+        """Give a setting a value in the configuration file, which ``save`` writes.
+
+        A stronger layer still wins. Raises KeyError for an unknown key, ConfigError and
+        changes nothing if the configuration would be invalid.
+        """
+        if key not in self.schema.settings:
+            raise KeyError(key)
+        with self._changing:
+            sources = replace(self._sources, edits={**self._sources.edits, key: value})
+            self._snapshot = self._build(sources)
+            self._sources = sources
+
+    def save(self) -> Path:
+        """Write what was ``set`` into the configuration file, at once or not at all.
+
+        Only the file's own values and those are written: nothing from another layer. Mode and
+        owner stay; a new file gets 0640. Raises ConfigWriteError if the file was changed since
+        it was read or cannot be written.
+        """
+        with self._changing:
+            path = self._sources.file()[0]
+            save_edits(path, self._snapshot.file_text, self._sources.edits)
+            self._sources = replace(self._sources, edits={})
+            self._snapshot = self._build(self._sources)
+            return path
 
     def __repr__(self) -> str:
         return f"<ConfigManager {self.path} {self.as_dict()}>"
-
-
-def startability_problems(snapshot: Snapshot) -> list[Problem]:
-    """What a daemon lacks to start."""
-    problems = []
-    if not snapshot.values["github.repositories"]:
-        problems.append(
-            Problem(
-                'no repository to watch; add one, such as ["owner/name"]',
-                key="github.repositories",
-                origin=snapshot.origin("github.repositories"),
-            )
-        )
-    if snapshot.values["github.token"] is None and snapshot.values["github.app.id"] is None:
-        problems.append(
-            Problem(
-                "no credential for GitHub; set github.token_file, the systemd credential"
-                " github-token or a GitHub App (github.app)",
-                key="github.token",
-                origin=Origin("default"),
-            )
-        )
-    return problems

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.layers import Layer
 from claude_flow.config.schema import Schema, Setting
 from claude_flow.config.secret import (
     FileFaultError,
@@ -15,11 +16,10 @@ from claude_flow.config.secret import (
     Secret,
     read_secret_file,
 )
-from claude_flow.config.sources import Layer, Sources
-from claude_flow.config.validation import flatten, layer_problems, rule_problems
+from claude_flow.config.validation import flatten
 from claude_flow.journal import MASK, Redactor
 
-_DEFAULT = Origin("default")
+DEFAULT = Origin("default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,11 @@ class Snapshot:
         self._layers = tuple(layers)
         self._secret_files = secret_files
 
+    @property
+    def file_text(self) -> str | None:
+        """The configuration file as it was read, None if there was none."""
+        return next((x.text for x in self._layers if x.name == "file" and x.text is not None), None)
+
     def get(self, key: str) -> Any:
         """The value of a setting, or a section as a dict with ``Secret`` values.
 
@@ -125,7 +130,7 @@ class Snapshot:
         try:
             return Secret(read_secret_file(value))
         except FileFaultError as fault:
-            raise ConfigError([_file_problem(key, value, fault, self.origin(key))]) from None
+            raise ConfigError([file_problem(key, value, fault, self.origin(key))]) from None
 
     def secrets(self) -> list[str]:
         """Every secret text in it, for a redactor."""
@@ -136,7 +141,7 @@ class Snapshot:
         """All of it as nested JSON values, secrets masked."""
         return self._nested("", lambda _: MASK)
 
-    def _nested(self, prefix: str, hide: type[Secret] | Any) -> dict[str, Any]:
+    def _nested(self, prefix: str, hide: Callable[[str], Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key, value in self.values.items():
             if not key.startswith(prefix):
@@ -163,7 +168,7 @@ class Snapshot:
         ]
         if key in self._secret_files:
             origins.insert(0, Origin("secret file", self._secret_files[key]))
-        return [*origins, _DEFAULT]
+        return [*origins, DEFAULT]
 
     def explain(self, key: str) -> Explanation:
         """Where a setting's value came from. Raises KeyError for an unknown key."""
@@ -196,108 +201,7 @@ def located(layer: Layer, key: str) -> Origin:
     return Origin(origin.layer, origin.source, position.line, position.column)
 
 
-def build(sources: Sources, *, check_files: bool) -> Snapshot:
-    """Read, merge and judge all layers.
-
-    ``check_files`` false leaves the files that settings name unread, for a configuration of
-    another host. Raises ConfigError with every fault.
-    """
-    schema = sources.schema
-    layers, problems, warnings = sources.read()
-    values = dict(schema.defaults)
-    rank: dict[str, int] = {}
-    for index, layer in enumerate(layers):
-        problems.extend(layer_problems(schema, layer, located))
-        for key, value in flatten(schema, layer.document):
-            values[key] = value
-            rank[key] = index
-
-    def origin_of(key: str) -> Origin:
-        return located(layers[rank[key]], key) if key in rank else _DEFAULT
-
-    problems.extend(rule_problems(schema, _nest_all(values), origin_of))
-    secret_files: dict[str, str] = {}
-    if check_files:
-        problems.extend(_read_secret_files(schema, values, rank, secret_files, origin_of))
-    if problems:
-        raise ConfigError(_redacted(problems, schema, layers))
-    _normalise(schema, values)
-    return Snapshot(schema, values, layers, secret_files, warnings)
-
-
-def _nest_all(values: Mapping[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        *sections, name = key.split(".")
-        inner = result
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        inner[name] = value
-    return result
-
-
-def _read_secret_files(
-    schema: Schema,
-    values: dict[str, Any],
-    rank: Mapping[str, int],
-    secret_files: dict[str, str],
-    origin_of: Any,
-) -> Iterator[Problem]:
-    """Put the content of named files into the settings they stand for."""
-    contents: dict[str, str] = {}
-    for key, setting in schema.settings.items():
-        path = values[key]
-        if not setting.is_secret_file or not isinstance(path, str):
-            continue
-        try:
-            contents[key] = read_secret_file(path)
-        except FileFaultError as fault:
-            yield _file_problem(key, path, fault, origin_of(key))
-    for key, setting in schema.settings.items():
-        file_key = setting.from_file
-        if file_key is None or file_key not in contents:
-            continue
-        direct = rank.get(key, -1) if values[key] is not None else -1
-        if direct == rank[file_key]:
-            yield Problem(
-                f"is set beside {file_key}; keep one of them", key=key, origin=origin_of(key)
-            )
-        elif direct < rank[file_key]:
-            # The first line: a file made by an editor or by echo ends in a line break.
-            values[key] = contents[file_key].splitlines()[0].strip()
-            secret_files[key] = values[file_key]
-
-
-def _file_problem(key: str, path: str, fault: FileFaultError, origin: Origin) -> Problem:
+def file_problem(key: str, path: str, fault: FileFaultError, origin: Origin) -> Problem:
+    """What is wrong with the file that a setting names."""
     action = "; create it or name another" if isinstance(fault, MissingFileError) else ""
     return Problem(f"the file {path} {fault}{action}", key=key, origin=origin, value=path)
-
-
-def _redacted(problems: list[Problem], schema: Schema, layers: Sequence[Layer]) -> list[Problem]:
-    """The faults without any secret, also not one pasted into a wrong place."""
-    secrets = [
-        value
-        for layer in layers
-        for key, value in flatten(schema, layer.document)
-        if isinstance(value, str) and schema.settings[key].is_secret
-    ]
-    redact = Redactor(secrets).redact
-    return [
-        Problem(
-            message=redact(problem.message),
-            key=problem.key and redact(problem.key),
-            origin=problem.origin,
-            value=problem.value and redact(problem.value),
-            expected=problem.expected,
-            suggestion=problem.suggestion,
-            excerpt=problem.excerpt and redact(problem.excerpt),
-        )
-        for problem in problems
-    ]
-
-
-def _normalise(schema: Schema, values: dict[str, Any]) -> None:
-    """JSON calls 3.0 an integer; Python's users expect 3."""
-    for key, value in values.items():
-        if isinstance(value, float) and "integer" in schema.settings[key].types:
-            values[key] = int(value)

@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema_rs
 
 from claude_flow.config.errors import Origin, Problem
+from claude_flow.config.layers import Layer, printable, show
 from claude_flow.config.nearest import slip_of
 from claude_flow.config.schema import Schema, Setting
-from claude_flow.config.sources import Layer, printable, show
 
 Locate = Callable[[Layer, str], Origin]
 """Gives where a layer has a key from, with line and column."""

@@ -1,0 +1,145 @@
+"""Layers to one valid configuration, or to every fault at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.layers import Layer
+from claude_flow.config.schema import Schema
+from claude_flow.config.secret import FileFaultError, read_secret_file
+from claude_flow.config.snapshot import DEFAULT, Snapshot, file_problem, located
+from claude_flow.config.sources import Sources
+from claude_flow.config.validation import flatten, layer_problems, rule_problems
+from claude_flow.journal import Redactor
+
+
+def build(sources: Sources, *, check_files: bool, startable: bool) -> Snapshot:
+    """Read, merge and judge all layers.
+
+    ``check_files`` false leaves the files that settings name unread, for a configuration of
+    another host. ``startable`` demands what a daemon needs. Raises ConfigError with every fault.
+    """
+    schema = sources.schema
+    layers, problems, warnings = sources.read()
+    # What an unreadable file would have set is unknown: settings are not judged together then.
+    unread = any(p.origin and p.origin.layer in {"file", "conf.d"} for p in problems)
+    values = dict(schema.defaults)
+    rank: dict[str, int] = {}
+    for index, layer in enumerate(layers):
+        problems.extend(layer_problems(schema, layer, located))
+        for key, value in flatten(schema, layer.document):
+            values[key] = value
+            rank[key] = index
+
+    def origin_of(key: str) -> Origin:
+        return located(layers[rank[key]], key) if key in rank else DEFAULT
+
+    if not unread:
+        together = list(rule_problems(schema, _nested(values), origin_of))
+        if startable:
+            together.extend(startability_problems(values, origin_of))
+        told = {problem.key for problem in problems}
+        problems.extend(problem for problem in together if problem.key not in told)
+    secret_files: dict[str, str] = {}
+    if check_files:
+        problems.extend(_read_secret_files(schema, values, rank, secret_files, origin_of))
+    if problems:
+        raise ConfigError(_redacted(problems, schema, layers))
+    _normalise(schema, values)
+    return Snapshot(schema, values, layers, secret_files, warnings)
+
+
+def startability_problems(
+    values: Mapping[str, Any], origin_of: Callable[[str], Origin]
+) -> Iterator[Problem]:
+    """What a daemon lacks to start: a repository to watch, and a credential."""
+    if not values["github.repositories"]:
+        yield Problem(
+            'no repository to watch; add one, such as ["owner/name"]',
+            key="github.repositories",
+            origin=origin_of("github.repositories"),
+        )
+    # A file that is named but unusable is a fault of its own.
+    credentials = ("github.token", "github.token_file", "github.app.id")
+    if all(values[key] is None for key in credentials):
+        yield Problem(
+            "no credential for GitHub; set github.token_file, give the systemd credential"
+            " github-token, or use a GitHub App (github.app)",
+            key="github.token",
+            origin=origin_of("github.token"),
+        )
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        inner = result
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[name] = value
+    return result
+
+
+def _read_secret_files(
+    schema: Schema,
+    values: dict[str, Any],
+    rank: Mapping[str, int],
+    secret_files: dict[str, str],
+    origin_of: Callable[[str], Origin],
+) -> Iterator[Problem]:
+    """Put the content of named files into the settings they stand for."""
+    contents: dict[str, str] = {}
+    for key, setting in schema.settings.items():
+        path = values[key]
+        if not setting.is_secret_file or not isinstance(path, str):
+            continue
+        try:
+            contents[key] = read_secret_file(path)
+        except FileFaultError as fault:
+            yield file_problem(key, path, fault, origin_of(key))
+    for key, setting in schema.settings.items():
+        file_key = setting.from_file
+        if file_key is None or file_key not in contents:
+            continue
+        direct = rank.get(key, -1) if values[key] is not None else -1
+        if direct == rank[file_key]:
+            yield Problem(
+                f"is set beside {file_key}; keep one of them", key=key, origin=origin_of(key)
+            )
+        elif direct < rank[file_key]:
+            # The first line: a file made by an editor or by echo ends in a line break.
+            values[key] = contents[file_key].splitlines()[0].strip()
+            secret_files[key] = values[file_key]
+
+
+def _redacted(problems: list[Problem], schema: Schema, layers: Sequence[Layer]) -> list[Problem]:
+    """The faults without any secret, also not one pasted into a wrong place."""
+    secrets = [
+        value
+        for layer in layers
+        for key, value in flatten(schema, layer.document)
+        if isinstance(value, str) and schema.settings[key].is_secret
+    ]
+    redact = Redactor(secrets).redact
+    return [
+        Problem(
+            message=redact(problem.message),
+            key=problem.key and redact(problem.key),
+            origin=problem.origin,
+            value=problem.value and redact(problem.value),
+            expected=problem.expected,
+            suggestion=problem.suggestion,
+            excerpt=problem.excerpt and redact(problem.excerpt),
+        )
+        for problem in problems
+    ]
+
+
+def _normalise(schema: Schema, values: dict[str, Any]) -> None:
+    """JSON calls 3.0 an integer; Python's users expect 3."""
+    for key, value in values.items():
+        if isinstance(value, float) and "integer" in schema.settings[key].types:
+            values[key] = int(value)
