@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from claude_flow.daemon.health import Health, HealthFacts, assess
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
-from claude_flow.errors import EngineError
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import RunEnded, apply
 from claude_flow.ports import Progress
@@ -23,7 +22,7 @@ class FakeServiceView:
     recorded: dict[str, Run] = field(default_factory=dict)
     agents: dict[str, Progress] = field(default_factory=dict)
     metrics_text: bytes | None = None
-    fault: EngineError | None = None
+    fault: Exception | None = None
     refreshes: int = 0
     threads: set[str] = field(default_factory=set)
 
