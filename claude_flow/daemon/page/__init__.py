@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, StrictUndefined
 
-from claude_flow.daemon.health import Health
+from claude_flow.daemon.health import Check, Health
 from claude_flow.daemon.snapshot import Snapshot
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, to_rfc3339
@@ -95,6 +95,15 @@ def _moment(moment: datetime | None) -> str:
     return _NOT_KNOWN if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _observed(check: Check) -> str:
+    value = check.observed_value
+    if value is None:
+        return _NOT_KNOWN
+    if check.observed_unit == "B" and isinstance(value, int | float):
+        return f"{value / 2**30:,.1f} GiB"
+    return f"{value} {check.observed_unit or ''}".rstrip()
+
+
 def _file(name: str) -> str:
     return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
 
@@ -109,11 +118,13 @@ def _environment() -> Environment:
         issue_link=issue_link,
         moment=_moment,
         number=_number,
+        observed=_observed,
         rfc3339=to_rfc3339,
         run_seconds=run_seconds,
         web_link=web_link,
         words=_words,
     )
+    environment.globals["unknown"] = _NOT_KNOWN
     return environment
 
 
