@@ -115,12 +115,12 @@ class LocalExecution:
         try:
             for wanted in (directory, task.scratch, *command.directories):
                 wanted.mkdir(parents=True, exist_ok=True)
+            # Texts come from issues and may hold anything, lone surrogates included.
             for path, text in command.files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                path.write_text(text, encoding="utf-8", errors="replace")
                 path.chmod(0o700 if path in command.executable else 0o600)
             spec.files.result.unlink(missing_ok=True)
-            # Issues may hold anything, lone surrogates included.
             spec.files.prompt.write_text(command.stdin, encoding="utf-8", errors="replace")
             spec.write()
         except OSError as error:

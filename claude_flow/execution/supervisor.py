@@ -79,7 +79,7 @@ class Supervisor:
             try:
                 agent = self._start()
             except OSError as error:
-                stderr.write(f"could not start {self._spec.argv[0]}: {error.strerror}\n".encode())
+                stderr.write(f"could not start {self._spec.argv[0]}: {error}\n".encode())
                 missing = isinstance(error, FileNotFoundError)
                 return AttemptResult(_NOT_FOUND if missing else _NOT_EXECUTABLE, None)
             streams = _streams(agent, stdout, stderr)
