@@ -14,10 +14,18 @@ _HOMES = {
     "ConfigError": "claude_flow.config",
     "ConfigManager": "claude_flow.config",
     "ServiceManager": "claude_flow.service",
-    "WorkflowRunner": "claude_flow.bootstrap",
+    "RunResult": "claude_flow.runner",
+    "WorkflowRunner": "claude_flow.runner",
 }
 
-__all__ = ["ConfigError", "ConfigManager", "ServiceManager", "WorkflowRunner", "__version__"]
+__all__ = [
+    "ConfigError",
+    "ConfigManager",
+    "RunResult",
+    "ServiceManager",
+    "WorkflowRunner",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from claude_flow.errors import NotFoundError
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.model.run import Run, RunState, Trigger, TriggerKind
 from claude_flow.ports import Engine, GitHub
@@ -26,7 +27,7 @@ class Poller:
         github: GitHub,
         engine: Engine,
         *,
-        trigger_label: str,
+        trigger_label: Callable[[], str],
         places: Callable[[], Places],
         clock: Callable[[], datetime],
     ) -> None:
@@ -45,9 +46,13 @@ class Poller:
         """How many labelled issues were seen and not yet taken."""
         return len(self._open_requests())
 
+    def forget(self, repository: Repository) -> None:
+        """Take no more of what waits in a repository that is not watched any more."""
+        self._waiting.pop(repository, None)
+
     def look(self, repository: Repository) -> None:
         """Ask GitHub for the repository's labelled issues. Raises a ``GitHubError``."""
-        self._waiting[repository] = self._github.labelled_issues(repository, self._label)
+        self._waiting[repository] = self._github.labelled_issues(repository, self._label())
         labelled = {issue.ref for issues in self._waiting.values() for issue in issues}
         self._done_with = {ref: seen for ref, seen in self._done_with.items() if ref in labelled}
 
@@ -73,7 +78,12 @@ class Poller:
         ]
 
     def _submit(self, issue: Issue) -> Run | None:
-        events = self._github.label_events(issue.ref, self._label)
+        try:
+            events = self._github.label_events(issue.ref, self._label())
+        except NotFoundError as error:
+            _log.warning("%s is gone: %s", issue.ref, error)
+            self._done_with[issue.ref] = issue.updated_at
+            return None
         if not events:
             return None  # the list runs ahead of the events by moments; the next look has them
         latest = events[-1]

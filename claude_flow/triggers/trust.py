@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from claude_flow.model.issue import Issue, IssueRef, Repository
@@ -34,7 +34,7 @@ class TrustGate:
     maintainer approved).
     """
 
-    def __init__(self, github: GitHub, *, minimum_permission: str) -> None:
+    def __init__(self, github: GitHub, *, minimum_permission: Callable[[], str]) -> None:
         self._github = github
         self._minimum = minimum_permission
 
@@ -63,12 +63,12 @@ class TrustGate:
     def _is_trusted(self, repository: Repository, login: str | None) -> bool:
         if login is None:
             return False
-        return suffices(self._github.permission(repository, login), self._minimum)
+        return suffices(self._github.permission(repository, login), self._minimum())
 
     def _refusal(self, what: str) -> Refusal:
         return Refusal(
             Reason.UNTRUSTED,
-            f"{what}, which takes the permission `{self._minimum}` on this repository. "
+            f"{what}, which takes the permission `{self._minimum()}` on this repository. "
             "Somebody who has it can read the issue and put the label back.",
         )
 

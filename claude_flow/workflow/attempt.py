@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_flow import journal
-from claude_flow.errors import AgentUnavailableError, GitHubError, NotFoundError, WorkspaceError
+from claude_flow.errors import ClaudeFlowError, EngineError, NotFoundError
 from claude_flow.model.issue import Issue
 from claude_flow.model.run import Phase, Reason, Run, Usage
 from claude_flow.model.transitions import (
@@ -57,7 +57,7 @@ class WorkflowSettings:
 
     limits: Limits
     retries: RetryPolicy
-    scratch_root: Path
+    runs_directory: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,9 @@ class AttemptRunner:
             work = kept.work_from_json(
                 await steps.step("work", lambda: self._execute(run, admitted), interruptible=True)
             )
-        except (WorkspaceError, GitHubError, AgentUnavailableError) as error:
+        except EngineError:
+            raise
+        except ClaudeFlowError as error:
             return self._failed(error)
         if work.reason is not None:
             return self._end(work, work.reason, work.detail)
@@ -150,7 +152,7 @@ class AttemptRunner:
                 attempt=run.attempt,
                 issue=run.issue,
                 workspace=workspace.path,
-                scratch=settings.scratch_root / f"{run.id}-{run.attempt}",
+                scratch=settings.runs_directory / run.id / str(run.attempt) / "scratch",
                 prompt=texts.prompt(issue, run),
             )
             output = agent.output()
@@ -189,7 +191,9 @@ class AttemptRunner:
                 published = kept.published_from_json(
                     await steps.step("publish", lambda: self._collect_and_publish(run, issue, work))
                 )
-            except (WorkspaceError, GitHubError) as error:
+            except EngineError:
+                raise
+            except ClaudeFlowError as error:
                 return self._failed(error, work)
             return self._end(work, published.reason, published.detail, published.pull_request)
 

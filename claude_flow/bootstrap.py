@@ -1,0 +1,257 @@
+"""The one place that wires adapters to ports, from a configuration."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from claude_flow.agents.factory import make_agent
+from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.surroundings import droppings
+from claude_flow.config import ConfigManager
+from claude_flow.engine.record import RunRecord
+from claude_flow.engine.record import open_record as open_engine_record
+from claude_flow.engine.settings import EngineSettings
+from claude_flow.errors import EngineError, TokenRefusedError
+from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.execution.processes import ProcessRunner
+from claude_flow.github import ApiSession, GitHubClient
+from claude_flow.journal import redactor
+from claude_flow.model.transitions import RetryPolicy
+from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
+from claude_flow.triggers.admission import Places
+from claude_flow.triggers.poller import Poller
+from claude_flow.triggers.trust import TrustGate
+from claude_flow.workflow import AttemptRunner, Patience, WorkflowSettings
+from claude_flow.workflow.announcer import Announcer, Labels
+from claude_flow.workflow.publisher import Publisher
+from claude_flow.workspace import Credential, GitWorkspaces, WorkspaceSettings
+
+_AUTHOR_NAME = "claude-flow"
+_AUTHOR_EMAIL = "claude-flow@users.noreply.github.com"
+
+
+@dataclass(slots=True)
+class LiveProgress:
+    """What the agents of this process last said; written by their threads, read by others."""
+
+    by_run: dict[str, Progress] = field(default_factory=dict)
+
+    def note(self, run_id: str, progress: Progress) -> None:
+        """Keep the latest word of a run's agent."""
+        self.by_run[run_id] = progress
+
+    def forget(self, run_id: str) -> None:
+        """The run's agent has ended."""
+        self.by_run.pop(run_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A wired service: what a daemon, or one run in the foreground, works with."""
+
+    config: ConfigManager
+    engine: Engine
+    github: GitHub
+    poller: Poller
+    announcer: Announcer
+    attempts: AttemptRunner
+    progress: LiveProgress
+    agent: Callable[[], Agent]
+    set_limits: Callable[[int, int], None]
+    clock: Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def wire(
+    config: ConfigManager,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    patience: Patience | None = None,
+    on_fatal: Callable[[EngineError], None] | None = None,
+) -> Parts:
+    """Wire everything for a configuration; nothing is opened or asked yet.
+
+    ``environ`` is the host's environment, of which agents and git get only what is allowed.
+    """
+    # Late: it loads the engine, half a second that reading the record does not need.
+    from claude_flow.engine.durable import DurableEngine  # noqa: PLC0415
+
+    environ = os.environ if environ is None else environ
+    patience = patience or Patience()
+    token = _token_of(config)
+    engine = DurableEngine(_engine_settings(config, clock), on_fatal)
+    github = GitHubClient(
+        ApiSession(config.get("github.api_url"), token, clock=clock, monotonic=time.monotonic)
+    )
+    state = Path(config.get("service.state_directory"))
+    workspaces = GitWorkspaces(_workspace_settings(config, state, token, environ), ProcessRunner())
+    progress = LiveProgress()
+    announcer = Announcer(
+        github, labels=lambda: _labels(config), patience=patience, redact=redactor.redact
+    )
+
+    def agent() -> Agent:
+        return make_agent(_agent_settings(config), environ)
+
+    attempts = AttemptRunner(
+        engine=engine,
+        github=github,
+        gate=TrustGate(
+            github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
+        ),
+        workspaces=workspaces,
+        agent=agent,
+        execution=LocalExecution(LocalSettings(runs_directory=state / "runs"), clock=clock),
+        announcer=announcer,
+        publisher=Publisher(
+            github,
+            workspaces,
+            agent_name=lambda: str(config.get("claude_flow.agent")),
+            draft=lambda: bool(config.get("github.pull_request.draft")),
+            patience=patience,
+            redact=redactor.redact,
+        ),
+        settings=lambda: _workflow_settings(config, state),
+        patience=patience,
+        clock=clock,
+        redact=redactor.redact,
+        on_progress=progress.note,
+    )
+    poller = Poller(
+        github,
+        engine,
+        trigger_label=lambda: str(config.get("github.trigger_label")),
+        places=lambda: _places(config),
+        clock=clock,
+    )
+    return Parts(
+        config=config,
+        engine=engine,
+        github=github,
+        poller=poller,
+        announcer=announcer,
+        attempts=attempts,
+        progress=progress,
+        agent=agent,
+        set_limits=engine.set_limits,
+        clock=clock,
+    )
+
+
+def open_record(config: ConfigManager) -> RunRecord:
+    """The record of runs, for reading by a process that is not the daemon."""
+    return open_engine_record(
+        config.get("engine.database_url"), Path(config.get("service.state_directory"))
+    )
+
+
+def _token_of(config: ConfigManager) -> Callable[[], str]:
+    def token() -> str:
+        text = config.get("github.token")
+        if text is None:
+            raise TokenRefusedError(
+                "there is no token for GitHub", hint="set github.token_file and reload"
+            )
+        redactor.add(text)  # a reload may bring a new one
+        return str(text)
+
+    return token
+
+
+def _engine_settings(config: ConfigManager, clock: Callable[[], datetime]) -> EngineSettings:
+    state = Path(config.get("service.state_directory"))
+    return EngineSettings(
+        database_url=config.get("engine.database_url"),
+        state_directory=state,
+        host_id=host_id(state),
+        max_concurrent_runs=config.get("service.max_concurrent_runs"),
+        max_concurrent_runs_per_repository=config.get("service.max_concurrent_runs_per_repository"),
+        clock=clock,
+    )
+
+
+def host_id(state_directory: Path, new_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
+    """This installation's name among those that share a database; made once, then kept.
+
+    Raises EngineError if the state directory cannot be written.
+    """
+    path = state_directory / "host-id"
+    try:
+        state_directory.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="ascii") as file:
+                file.write(new_id() + "\n")
+        except FileExistsError:
+            pass  # the usual case
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise EngineError(
+            f"cannot write the state directory {state_directory}: {error.strerror}",
+            hint="set service.state_directory to a directory that this user may write",
+        ) from error
+
+
+def _workspace_settings(
+    config: ConfigManager, state: Path, token: Callable[[], str], environ: Mapping[str, str]
+) -> WorkspaceSettings:
+    return WorkspaceSettings(
+        repos_directory=state / "repos",
+        runs_directory=state / "runs",
+        workspace_root=Path(config.get("service.workspace_root")),
+        git_base_url=config.get("github.git_base_url"),
+        credential=lambda: Credential("x-access-token", token()),
+        host_environment=environ,
+        author_name=_AUTHOR_NAME,
+        author_email=_AUTHOR_EMAIL,
+        ignored=droppings(config.get("claude_flow.agent")),
+    )
+
+
+def _agent_settings(config: ConfigManager) -> AgentSettings:
+    command = config.get("claude_flow.command")
+    return AgentSettings(
+        kind=config.get("claude_flow.agent"),
+        command=None if command is None else tuple(command),
+        install_prefix=Path(config.get("claude_flow.install_prefix")),
+        version=config.get("claude_flow.version"),
+        max_turns=config.get("claude_flow.max_turns"),
+        budget_usd=config.get("claude_flow.budget_usd"),
+        environment_allowlist=tuple(config.get("claude_flow.environment_allowlist")),
+    )
+
+
+def _workflow_settings(config: ConfigManager, state: Path) -> WorkflowSettings:
+    return WorkflowSettings(
+        limits=Limits(
+            timeout_seconds=config.get("claude_flow.timeout_seconds"),
+            stall_timeout_seconds=config.get("claude_flow.stall_timeout_seconds"),
+        ),
+        retries=RetryPolicy(
+            max_attempts=config.get("claude_flow.max_attempts"),
+            backoff_seconds=config.get("claude_flow.retry_backoff_seconds"),
+            backoff_max_seconds=config.get("claude_flow.retry_backoff_max_seconds"),
+        ),
+        runs_directory=state / "runs",
+    )
+
+
+def _labels(config: ConfigManager) -> Labels:
+    return Labels(config.get("github.trigger_label"), config.get("github.state_label_prefix"))
+
+
+def _places(config: ConfigManager) -> Places:
+    return Places(
+        host=config.get("service.max_concurrent_runs"),
+        repository=config.get("service.max_concurrent_runs_per_repository"),
+    )

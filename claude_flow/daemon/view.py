@@ -1,0 +1,157 @@
+"""What the HTTP side sees of the daemon."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from claude_flow.bootstrap import Parts
+from claude_flow.daemon.health import Health, HealthFacts, assess
+from claude_flow.daemon.metrics import Metrics
+from claude_flow.daemon.polling import PollSchedule
+from claude_flow.daemon.snapshot import RunningRun, Snapshot
+from claude_flow.model.run import Run, RunState
+from claude_flow.ports import Progress
+from claude_flow.triggers.operator import submit_for_operator
+from claude_flow.version import __version__
+
+_LOW_DISK_BYTES = 1024**3
+
+
+@dataclass(slots=True)
+class Pulse:
+    """When the loop last came round, and what it found; written by the loop alone.
+
+    Times are monotonic seconds. ``tick_limit_seconds`` is how long one turn may take before
+    the loop counts as dead.
+    """
+
+    started: float
+    ticked: float
+    tick_limit_seconds: float = 150.0
+    database_fault: str | None = None
+    configuration_fault: str | None = None
+    is_stopping: bool = False
+
+
+class DaemonView:
+    """``daemon.http.ServiceView`` over the wired parts."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        schedule: PollSchedule,
+        pulse: Pulse,
+        metrics: Metrics,
+        *,
+        monotonic: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._schedule = schedule
+        self._pulse = pulse
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._wake = wake
+
+    def health(self) -> Health:
+        """The judgement on the latest facts."""
+        free = _free_bytes(Path(self._parts.config.get("service.state_directory")))
+        faults = [self._schedule.fault, *self._schedule.faults.values()]
+        return assess(
+            HealthFacts(
+                at=self._parts.clock(),
+                version=__version__,
+                seconds_since_tick=self._monotonic() - self._pulse.ticked,
+                tick_limit_seconds=self._pulse.tick_limit_seconds,
+                database_fault=self._pulse.database_fault,
+                github=self._schedule.status,
+                github_fault="; ".join(fault for fault in faults if fault) or None,
+                configuration_fault=self._pulse.configuration_fault,
+                disk_free_bytes=free,
+                disk_is_low=free is not None and free < _LOW_DISK_BYTES,
+                is_stopping=self._pulse.is_stopping,
+            )
+        )
+
+    def progress(self, run_id: str) -> Progress | None:
+        """What the run's agent last said on this host."""
+        return self._parts.progress.by_run.get(run_id)
+
+    def refresh(self) -> None:
+        """Poll everything at once."""
+        self._schedule.hurry(self._monotonic())
+        self._wake()
+
+    def state(self) -> Snapshot:
+        """What is going on right now."""
+        config, now = self._parts.config, self._parts.clock()
+        runs = self._parts.engine.runs()
+        counts = Counter(run.state for run in runs)
+        return Snapshot(
+            at=now,
+            version=__version__,
+            web_url=config.get("github.git_base_url"),
+            repositories=tuple(str(repository) for repository in self._schedule.repositories),
+            max_concurrent_runs=config.get("service.max_concurrent_runs"),
+            uptime_seconds=self._monotonic() - self._pulse.started,
+            next_poll_seconds=self._schedule.seconds_to_next(self._monotonic()),
+            counts=counts,
+            running=tuple(
+                RunningRun(
+                    run,
+                    self._parts.progress.by_run.get(run.id, Progress()),
+                    _seconds_of_attempt(run, now.timestamp()),
+                )
+                for run in runs
+                if run.state is RunState.RUNNING
+            ),
+            queue=tuple(run for run in reversed(runs) if run.state is RunState.QUEUED),
+            rate_limit=self._parts.github.rate_limit(),
+        )
+
+    def metrics(self) -> bytes | None:
+        """Prometheus' text, None if metrics are off."""
+        if not self._parts.config.get("monitoring.metrics_enabled"):
+            return None
+        return self._metrics.render(self.state())
+
+    def runs(self, states: Sequence[RunState], limit: int) -> list[Run]:
+        """Runs, newest first."""
+        return self._parts.engine.runs(states=states, limit=limit)
+
+    def run(self, run_id: str) -> Run | None:
+        """The run, or None."""
+        return self._parts.engine.get(run_id)
+
+    def cancel(self, run_id: str) -> bool:
+        """Ask for the end of a run; False if it is final."""
+        asked = self._parts.engine.cancel(run_id)
+        self._wake()
+        return asked
+
+    def retry(self, run_id: str) -> Run | None:
+        """A new run on the issue of a final run; None while the issue has an active run."""
+        run = self._parts.engine.get(run_id)
+        active = (RunState.QUEUED, RunState.RUNNING)
+        if run is None or self._parts.engine.runs(states=active, issue=run.issue, limit=1):
+            return None
+        return submit_for_operator(
+            self._parts.engine, run.issue, key=uuid.uuid4().hex, at=self._parts.clock()
+        )
+
+
+def _seconds_of_attempt(run: Run, now: float) -> float:
+    started = run.attempts[-1].started_at if run.attempts else None
+    return 0.0 if started is None else max(0.0, now - started.timestamp())
+
+
+def _free_bytes(directory: Path) -> int | None:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:
+        return None
