@@ -54,6 +54,8 @@ class LoopbackServer:
             http=Protocol,
             ws="none",
             lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
