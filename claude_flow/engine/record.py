@@ -65,8 +65,9 @@ class RunRecord:
                 document=json.dumps(run.to_json()),
             )
             .on_conflict_do_nothing()
+            .returning(self._runs.c.id)
         )
-        return connection.execute(statement).rowcount == 1
+        return connection.execute(statement).first() is not None
 
     def apply(self, run_id: str, event: RunEvent) -> Run:
         """Change a run in one transaction. Raises UsageError for an unknown run, EngineError."""
