@@ -27,6 +27,7 @@ _SIGNALLED = 128
 _CHUNK_BYTES = 64 * 1024
 _CHUNKS_AT_ONCE = 64
 _LOOK_SECONDS = 0.05
+_REAP_SECONDS = 2.0
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -161,7 +162,9 @@ class Supervisor:
             clock=self._clock,
             wait=look_on,
         )
-        self._reap(agent)
+        give_up_at = self._clock() + _REAP_SECONDS
+        while self._exit_code is None and self._clock() < give_up_at:
+            look_on()  # dead, but the kernel may not have its exit code ready
         self._drain(streams)
 
     def _drain(self, streams: list[_Stream]) -> None:

@@ -70,7 +70,10 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return bool(process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
+        if process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return True
+        # The first thread of a process can be over while others still run.
+        return bool(process.num_threads() > 1)
     except psutil.Error:
         return False
 
