@@ -36,8 +36,9 @@ class HealthFacts:
 
     ``seconds_since_tick`` is monotonic time since the work loop last came round (since the
     start, before the first time) and ``tick_limit_seconds`` how long that may take. The
-    ``…_fault`` texts say what is wrong, without secrets; None is fine. ``disk_free_bytes`` is
-    None where it was not measured.
+    ``…_fault`` texts say what is wrong, without secrets; None is fine. ``github_fault`` beside
+    ``ok`` is the trouble of single repositories. ``disk_free_bytes`` is None where it was not
+    measured.
     """
 
     at: datetime
@@ -168,13 +169,15 @@ _GITHUB_OUTPUT = {
 
 
 def _github(facts: HealthFacts) -> Check:
-    output = _GITHUB_OUTPUT[facts.github]
-    if output is not None and facts.github_fault:
-        output = f"{output}: {facts.github_fault}"
+    status, output = _GITHUB_STATUS[facts.github], _GITHUB_OUTPUT[facts.github]
+    if facts.github_fault:
+        # With an `ok` it is one repository's trouble; the others go on.
+        status = HealthStatus.WARN if status is HealthStatus.PASS else status
+        output = f"{output or 'GitHub answers, but not everywhere'}: {facts.github_fault}"
     return Check(
         name="github:api",
         component_type="system",
-        status=_GITHUB_STATUS[facts.github],
+        status=status,
         at=facts.at,
         observed_value=facts.github,
         output=output,

@@ -40,6 +40,7 @@ all_facts = st.builds(
         ({"github": GitHubStatus.UNREACHABLE}, HealthStatus.WARN, True, False),
         ({"github": GitHubStatus.UNKNOWN}, HealthStatus.WARN, True, False),
         ({"github": GitHubStatus.REFUSED}, HealthStatus.FAIL, True, False),
+        ({"github_fault": "acme/gone: 404"}, HealthStatus.WARN, True, True),
         ({"configuration_fault": "no repositories"}, HealthStatus.WARN, True, True),
         ({"disk_is_low": True}, HealthStatus.WARN, True, True),
         ({"is_stopping": True}, HealthStatus.PASS, True, False),
