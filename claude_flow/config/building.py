@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from claude_flow.config.errors import ConfigError, Origin, Problem
-from claude_flow.config.layers import Layer
+from claude_flow.config.layers import Layer, nest
 from claude_flow.config.schema import Schema
 from claude_flow.config.secret import FileFaultError, read_secret_file
 from claude_flow.config.snapshot import DEFAULT, Snapshot, file_problem, located
@@ -113,6 +113,13 @@ def _read_secret_files(
             # The first line: a file made by an editor or by echo ends in a line break.
             values[key] = contents[file_key].splitlines()[0].strip()
             secret_files[key] = values[file_key]
+            if not schema.layer_validator.is_valid(nest(key, values[key])):
+                yield Problem(
+                    f"the first line of {values[file_key]} is not valid",
+                    key=key,
+                    origin=origin_of(file_key),
+                    expected=setting.expected,
+                )
 
 
 def _redacted(problems: list[Problem], schema: Schema, layers: Sequence[Layer]) -> list[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -57,7 +58,7 @@ class ConfigManager:
             schema=config_schema(),
             path=None if path is None else Path(path),
             environ=os.environ if environ is None else environ,
-            overrides=dict(overrides or {}),
+            overrides=deepcopy(dict(overrides or {})),
         )
         return cls(sources, check_files=check_files, startable=startable)
 

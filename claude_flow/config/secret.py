@@ -74,14 +74,16 @@ def read_text(path: str | Path) -> FileText:
         raise FileFaultError("is no path: it holds a NUL character") from None
     except OSError as error:
         raise FileFaultError(f"cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileFaultError("is not a regular file")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor
             raw = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise FileFaultError(f"cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise FileFaultError(f"cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(raw) > _MAX_BYTES:
         raise FileFaultError("is larger than 1 MiB")
     try:
