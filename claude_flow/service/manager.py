@@ -171,7 +171,7 @@ class ServiceManager:
         try:
             return self._units.state(self.unit), None
         except ServiceError as error:
-            return None, str(error)
+            return None, error.message
 
     def _start_seconds(self, timeout: float | None) -> float:
         return self._config.get("systemd.start_timeout_seconds") if timeout is None else timeout
@@ -183,7 +183,7 @@ class ServiceManager:
         try:
             address = daemon_address(self._config, self._environ)
         except ServiceError as error:
-            return HealthStatus("unknown", detail=str(error))
+            return HealthStatus("unknown", detail=error.message)
         if address is None:
             # With a free port the daemon writes its address down for as long as it runs.
             return HealthStatus("refused", detail="no daemon has written its address down")
@@ -193,7 +193,7 @@ class ServiceManager:
             status = "refused" if error.is_refused else "silent"
             return HealthStatus(status, address, detail=error.message)
         except ServiceError as error:
-            return HealthStatus("unknown", address, detail=str(error))
+            return HealthStatus("unknown", address, detail=error.message)
         return HealthStatus(
             answer["status"],
             address,

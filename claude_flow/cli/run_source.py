@@ -1,0 +1,76 @@
+"""Where the commands read runs: from the daemon, or without one from the record itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from claude_flow.cli.session import Session
+from claude_flow.engine.record import RunRecord, open_record
+from claude_flow.errors import ServiceError, UsageError
+from claude_flow.model.run import Run, RunState
+from claude_flow.service.client import DaemonClient, DaemonUnreachableError
+from claude_flow.service.places import api_token, daemon_address
+
+
+class RunSource:
+    """The runs of this host's service."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def runs(self, states: Sequence[RunState], limit: int) -> list[Run]:
+        """Runs, newest first; ``states`` empty means all."""
+        try:
+            listed = self._client().runs(state=",".join(states) or None, limit=limit)
+        except DaemonUnreachableError:
+            with _readable(self._session):
+                return self._record().runs(states=states, limit=limit)
+        return [Run.from_json(run) for run in listed]
+
+    def run(self, run_id: str) -> Run:
+        """One run. Raises UsageError for an unknown id."""
+        try:
+            return Run.from_json(self._client().run(run_id))
+        except DaemonUnreachableError:
+            with _readable(self._session):
+                run = self._record().get(run_id)
+        if run is None:
+            raise UsageError(f"there is no run {run_id!r}", hint="see: claude-flowctl runs list")
+        return run
+
+    def cancel(self, run_id: str) -> None:
+        """Ask the daemon for a run's end."""
+        self._client().cancel(run_id, token=self._token())
+
+    def retry(self, run_id: str) -> Run:
+        """Ask the daemon for the same work again; the new run."""
+        return Run.from_json(self._client().retry(run_id, token=self._token()))
+
+    def _client(self) -> DaemonClient:
+        address = daemon_address(self._session.config, self._session.environ)
+        if address is None:
+            raise DaemonUnreachableError(
+                "no daemon has written its address down",
+                is_refused=True,
+                hint="start it with: claude-flowctl start",
+            )
+        return DaemonClient(address)
+
+    def _token(self) -> str:
+        return api_token(self._session.config, self._session.environ)
+
+    def _record(self) -> RunRecord:
+        return open_record(
+            self._session.config.get("engine.database_url"), self._session.state_directory
+        )
+
+
+@contextmanager
+def _readable(session: Session) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise ServiceError(
+            f"{session.state_directory} may not be read by this user", hint="try it with sudo"
+        ) from error
