@@ -1,0 +1,155 @@
+"""An execution without processes: plays a written scenario in the agent's place."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from claude_flow.execution.limits import LimitWatch
+from claude_flow.ports import (
+    AgentCommand,
+    AgentOutput,
+    AgentTask,
+    Clock,
+    Limits,
+    ProcessEnded,
+    Progress,
+)
+
+_STDERR_TAIL_CHARACTERS = 4096
+_SIGTERMED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Write one line to standard output."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complain:
+    """Write text to standard error."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Write a file of the workspace; ``path`` is relative to it."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Do nothing for a while; ``math.inf`` for ever."""
+
+    seconds: float = math.inf
+
+
+Action = Say | Complain | Edit | Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What an agent does, in order, and the exit code it leaves with."""
+
+    actions: tuple[Action, ...] = ()
+    exit_code: int = 0
+
+
+class FakeExecution:
+    """Implements ``ports.Execution``; ``scenario`` says what happens for a task.
+
+    ``tasks`` and ``commands`` are what it was asked to run, ``running`` the ids of runs whose
+    agent is at work.
+    """
+
+    def __init__(self, scenario: Callable[[AgentTask], Scenario], *, clock: Clock) -> None:
+        self._scenario = scenario
+        self._clock = clock
+        self.tasks: list[AgentTask] = []
+        self.commands: list[AgentCommand] = []
+        self.running: set[str] = set()
+
+    async def run(
+        self,
+        task: AgentTask,
+        command: AgentCommand,
+        limits: Limits,
+        output: AgentOutput,
+        on_progress: Callable[[Progress], None],
+    ) -> ProcessEnded:
+        """Play the scenario within the limits. See ``ports.Execution.run``."""
+        self.tasks.append(task)
+        self.commands.append(command)
+        self.running.add(task.run_id)
+        try:
+            player = _Player(task, limits, output, on_progress)
+            return await player.play(self._scenario(task), self._clock)
+        finally:
+            self.running.discard(task.run_id)
+
+
+class _Player:
+    def __init__(
+        self,
+        task: AgentTask,
+        limits: Limits,
+        output: AgentOutput,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._task = task
+        self._output = output
+        self._on_progress = on_progress
+        self._stderr = ""
+        self._now = asyncio.get_running_loop().time
+        self._watch = LimitWatch(
+            now=self._now(),
+            timeout_seconds=limits.timeout_seconds,
+            stall_timeout_seconds=limits.stall_timeout_seconds,
+        )
+
+    async def play(self, scenario: Scenario, clock: Clock) -> ProcessEnded:
+        started_at = clock()
+        stopped: str | None = None
+        for action in scenario.actions:
+            stopped = await self._act(action)
+            if stopped is not None:
+                break
+        return ProcessEnded(
+            exit_code=scenario.exit_code if stopped is None else _SIGTERMED,
+            stopped=stopped,
+            started_at=started_at,
+            ended_at=clock(),
+            stderr_tail=self._stderr[-_STDERR_TAIL_CHARACTERS:],
+        )
+
+    async def _act(self, action: Action) -> str | None:
+        match action:
+            case Say(line):
+                self._watch.heard(self._now())
+                self._output.feed(line)
+                self._on_progress(self._output.progress)
+                return "fatal" if self._output.fatal is not None else None
+            case Complain(text):
+                self._watch.heard(self._now())
+                self._stderr += text
+            case Edit(path, text):
+                (self._task.workspace / path).write_text(text, encoding="utf-8")
+            case Pause(seconds):
+                return await self._pause(seconds)
+        return None
+
+    async def _pause(self, seconds: float) -> str | None:
+        until = self._now() + seconds
+        while (left := until - self._now()) > 0:
+            stopped = self._watch.exceeded(self._now())
+            if stopped is not None:
+                return stopped
+            await asyncio.sleep(min(left, self._watch.seconds_left(self._now())))
+        return None

@@ -1,0 +1,183 @@
+"""The execution's port: real processes and the fake go through the same cases."""
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.model.issue import IssueRef
+from claude_flow.ports import (
+    AgentCommand,
+    AgentTask,
+    Execution,
+    Limits,
+    ProcessEnded,
+    Progress,
+    Verdict,
+)
+from claude_flow.testing.fake_execution import (
+    Complain,
+    Edit,
+    FakeExecution,
+    Pause,
+    Say,
+    Scenario,
+)
+
+AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
+
+# Plays a scenario as a real program.
+PLAYER = """
+import json, sys, time
+for kind, action in json.loads(sys.argv[1]):
+    match kind:
+        case "Say": print(action["line"], flush=True)
+        case "Complain": print(action["text"], end="", file=sys.stderr, flush=True)
+        case "Edit": open(action["path"], "w").write(action["text"])
+        case "Pause": time.sleep(min(action["seconds"], 3600))
+sys.exit(int(sys.argv[2]))
+"""
+
+
+class Listener:
+    """An ``AgentOutput`` that keeps the lines; ``stop!`` is fatal to it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def feed(self, line: str) -> None:
+        self.lines.append(line)
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(last_event=self.lines[-1] if self.lines else None)
+
+    @property
+    def fatal(self) -> str | None:
+        return "was told to" if "stop!" in self.lines else None
+
+    def verdict(self, ended: ProcessEnded) -> Verdict:
+        raise NotImplementedError(ended)
+
+
+class Make(Protocol):
+    def __call__(self, scenario: Scenario) -> tuple[Execution, AgentCommand]: ...
+
+
+@pytest.fixture(params=["local", "fake"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    def make_local(scenario: Scenario) -> tuple[Execution, AgentCommand]:
+        actions = [(type(action).__name__, asdict(action)) for action in scenario.actions]
+        argv = (sys.executable, "-c", PLAYER, json.dumps(actions), str(scenario.exit_code))
+        settings = LocalSettings(
+            runs_directory=tmp_path / "runs", grace_seconds=2, poll_seconds=0.02
+        )
+        return LocalExecution(settings, clock=clock), AgentCommand(argv, {}, "", {})
+
+    def make_fake(scenario: Scenario) -> tuple[Execution, AgentCommand]:
+        return FakeExecution(lambda _: scenario, clock=clock), AgentCommand(("fake",), {}, "", {})
+
+    kinds: dict[str, Make] = {"local": make_local, "fake": make_fake}
+    return kinds[request.param]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> AgentTask:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    return AgentTask(
+        run_id="widgets-7-0123456789",
+        attempt=1,
+        issue=IssueRef.parse("octo/widgets#7"),
+        workspace=workspace,
+        scratch=tmp_path / "scratch",
+        prompt="do it",
+    )
+
+
+def ignore(_: Progress) -> None:
+    """Hear of progress and do nothing."""
+
+
+async def test_feeds_every_line_in_order_and_tells_how_it_ended(
+    make: Make, task: AgentTask
+) -> None:
+    scenario = Scenario(
+        (Say("one"), Say(""), Complain("hm\n"), Say("three ü"), Edit("made.txt", "by it")), 3
+    )
+    execution, command = make(scenario)
+    listener = Listener()
+    heard: list[Progress] = []
+    ended = await execution.run(task, command, AMPLE, listener, heard.append)
+    assert listener.lines == ["one", "", "three ü"]
+    assert (ended.exit_code, ended.stopped, ended.stderr_tail) == (3, None, "hm\n")
+    assert ended.started_at <= ended.ended_at
+    assert heard[-1].last_event == "three ü"
+    assert (task.workspace / "made.txt").read_text() == "by it"
+
+
+async def test_progress_is_told_while_it_runs(make: Make, task: AgentTask) -> None:
+    execution, command = make(Scenario((Say("at work"), Pause())))
+    told = asyncio.Event()
+
+    def on_progress(progress: Progress) -> None:
+        if progress.last_event == "at work":
+            told.set()
+
+    run = asyncio.create_task(execution.run(task, command, AMPLE, Listener(), on_progress))
+    await asyncio.wait_for(told.wait(), 20)
+    assert not run.done()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+
+
+async def test_a_time_out_ends_it_even_while_it_talks(make: Make, task: AgentTask) -> None:
+    chatter = tuple(action for _ in range(600) for action in (Say("still here"), Pause(0.1)))
+    execution, command = make(Scenario(chatter))
+    limits = Limits(timeout_seconds=1, stall_timeout_seconds=60)
+    ended = await execution.run(task, command, limits, Listener(), ignore)
+    assert ended.stopped == "timed_out"
+
+
+async def test_silence_ends_it(make: Make, task: AgentTask) -> None:
+    execution, command = make(Scenario((Say("a last word"), Pause())))
+    listener = Listener()
+    limits = Limits(timeout_seconds=60, stall_timeout_seconds=1)
+    ended = await execution.run(task, command, limits, listener, ignore)
+    assert ended.stopped == "stalled"
+    assert listener.lines == ["a last word"]
+
+
+@pytest.mark.parametrize("word", [Say, Complain])
+async def test_a_word_on_either_stream_is_no_silence(
+    make: Make, task: AgentTask, word: Callable[[str], Say | Complain]
+) -> None:
+    slow_talk = tuple(action for _ in range(8) for action in (word("hm"), Pause(0.3)))
+    execution, command = make(Scenario(slow_talk))
+    limits = Limits(timeout_seconds=60, stall_timeout_seconds=1.5)
+    ended = await execution.run(task, command, limits, Listener(), ignore)
+    assert ended.stopped is None
+
+
+async def test_a_fatal_word_ends_it(make: Make, task: AgentTask) -> None:
+    execution, command = make(Scenario((Say("stop!"), Pause(math.inf))))
+    ended = await execution.run(task, command, AMPLE, Listener(), ignore)
+    assert ended.stopped == "fatal"
+
+
+async def test_only_the_end_of_the_complaints_is_told(make: Make, task: AgentTask) -> None:
+    execution, command = make(Scenario((Complain("x" * 5000 + "the end"),), 1))
+    ended = await execution.run(task, command, AMPLE, Listener(), ignore)
+    assert ended.stderr_tail == ("x" * 5000 + "the end")[-4096:]
