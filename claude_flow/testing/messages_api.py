@@ -21,7 +21,7 @@ from claude_flow.testing.serving import LoopbackServer
 Mode = Literal["fail", "hang", "cut"]
 
 _WORKING_DIRECTORY = re.compile(r"working directory:\s*(\S+)", re.IGNORECASE)
-_HANG_SECONDS = 3600.0
+_HANG_LOOK_SECONDS = 0.05
 _ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -128,7 +128,8 @@ class MessagesApi:
         if trouble is not None and trouble.mode == "fail":
             return _refusal(trouble)
         if trouble is not None and trouble.mode == "hang":
-            await asyncio.sleep(_HANG_SECONDS)
+            while not await request.is_disconnected():  # noqa: ASYNC110 -- no event tells it
+                await asyncio.sleep(_HANG_LOOK_SECONDS)
         message = _message(body, self._blocks(body, prompt, turn), len(self.requests))
         if not body.get("stream", False):
             return JSONResponse(message)
