@@ -18,7 +18,8 @@ class LoopbackServer:
     """One uvicorn server in its own thread; the port is bound when the object is made."""
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Only with the protocol named does asyncio send small answers at once (TCP_NODELAY).
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((host, port))
         self.host = host

@@ -6,18 +6,29 @@ process of its own.
 
 from __future__ import annotations
 
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from starlette.types import Receive, Scope, Send
+
 from claude_flow.ports import Clock
+from claude_flow.testing.control import PREFIX, Control
 from claude_flow.testing.exchange import Checker
 from claude_flow.testing.git_http import GitHttp
 from claude_flow.testing.git_store import GitStore
 from claude_flow.testing.github_server import GitHubServer
 from claude_flow.testing.github_state import GitHubState
+from claude_flow.testing.messages_api import MessagesApi
+from claude_flow.testing.seed import plant
 from claude_flow.testing.serving import LoopbackServer
 
 
@@ -38,7 +49,7 @@ class World:
     """A running stand-in world; its repositories live under ``directory``.
 
     ``github`` is the handle on its state, ``server`` has the request log, the rate limit and
-    scripted faults, ``token`` the service's access token.
+    scripted faults, ``token`` the service's access token, ``messages`` scripts the model.
     """
 
     def __init__(
@@ -58,11 +69,16 @@ class World:
         self.github = GitHubState(GitStore(directory / "git"), clock)
         self.token = self.github.add_token()
         self.server = GitHubServer(self.github, self._api, self.git_base_url, checker)
+        self._control = Control(self.github, self.server, self.git_base_url).app
         self.git = GitHttp(self.github)
+        self._messages = LoopbackServer(host=host, port=ports.messages)
+        self.messages_url = self._messages.url
+        self.messages = MessagesApi(self._messages)
 
     def __enter__(self) -> Self:
-        self._api.start(self.server)
+        self._api.start(self._front)
         self._git.start(self.git.app)
+        self._messages.start(self.messages.app)
         return self
 
     def __exit__(
@@ -71,5 +87,52 @@ class World:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for server in (self._api, self._git):
+        for server in (self._api, self._git, self._messages):
             server.stop()
+
+    async def _front(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._control if scope["path"].startswith(PREFIX) else self.server
+        await app(scope, receive, send)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a world as a process until SIGTERM or SIGINT.
+
+    Prints one line of JSON when all answers: the addresses and the service's token.
+    """
+    options = _options(argv)
+    seed = json.loads(options.seed.read_text()) if options.seed is not None else {}
+    enough = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: enough.set())
+    ports = Ports(options.port, options.git_port, options.messages_port)
+    with World(options.state, host=options.host, ports=ports) as world:
+        issues = plant(world.github, seed)
+        ready = {
+            "api_url": world.api_url,
+            "git_base_url": world.git_base_url,
+            "messages_url": world.messages_url,
+            "token": world.token,
+            "issues": [str(ref) for ref in issues],
+        }
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        enough.wait()
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m claude_flow.testing.world",
+        description="A GitHub, a git server and a model provider on loopback, to try things in.",
+    )
+    parser.add_argument("--state", type=Path, required=True, help="an empty directory of its own")
+    parser.add_argument("--seed", type=Path, help="JSON that describes repositories and issues")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    for name in ("--port", "--git-port", "--messages-port"):
+        parser.add_argument(name, type=int, default=0, help="0, the default, is any free port")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
