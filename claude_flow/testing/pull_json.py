@@ -101,10 +101,13 @@ def _side(
     commit: str,
 ) -> Json:
     owner = people[repository.owner.lower()]
+    repo = renderer.repository(repository, owner, "read")
+    for only_alone in ("network_count", "subscribers_count"):
+        del repo[only_alone]
     return {
         "label": f"{repository.owner}:{branch}",
         "ref": branch,
         "sha": commit,
         "user": renderer.user(owner),
-        "repo": renderer.repository(repository, owner, "read"),
+        "repo": repo,
     }
