@@ -47,7 +47,7 @@ class ApiToken:
         Replaces an earlier one at once, so that no reader sees half of it. Raises OSError.
         """
         path = directory / API_TOKEN_FILE
-        return write_private(path, self._text + "\n")
+        return replace_file(path, self._text + "\n", mode=0o600)
 
     def allows(self, authorization: str | None) -> bool:
         """Whether an ``Authorization`` header carries it; takes the same time for every guess."""
@@ -56,13 +56,17 @@ class ApiToken:
         return scheme.lower() == "bearer" and is_same
 
 
-def write_private(path: Path, text: str) -> Path:
-    """Replace ``path`` by a file with ``text`` that only its owner may read (0600)."""
+def replace_file(path: Path, text: str, *, mode: int) -> Path:
+    """Replace ``path`` by a file with ``text`` and ``mode``, never seen with another or by half.
+
+    Raises OSError.
+    """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        os.fchmod(descriptor, mode)  # whatever the umask says
     return fresh.replace(path)
 
 

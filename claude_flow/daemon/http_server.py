@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from claude_flow.daemon.http_guard import write_private
+from claude_flow.daemon.http_guard import replace_file
 from claude_flow.errors import ServiceError
 
 ADDRESS_FILE = "http-address"
@@ -54,8 +54,11 @@ class RunningServer:
         await self.task
 
     def write_address(self, directory: Path) -> Path:
-        """Put the address into ``directory/http-address`` for this host's own clients."""
-        return write_private(directory / ADDRESS_FILE, self.address + "\n")
+        """Put the address into ``directory/http-address`` for all of this host's clients.
+
+        Raises OSError.
+        """
+        return replace_file(directory / ADDRESS_FILE, self.address + "\n", mode=0o644)
 
 
 async def serve(app: Starlette, host: str, port: int) -> RunningServer:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -326,10 +327,19 @@ def test_the_token_file_is_for_its_owner_only(tmp_path: Path) -> None:
 # --- the server ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("strict_umask")
 async def test_the_address_is_written_for_clients(server: RunningServer, tmp_path: Path) -> None:
     path = server.write_address(tmp_path)
     assert path == tmp_path / "http-address"
     assert path.read_text() == f"{server.address}\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644, "it is no secret"
 
 
 async def test_ipv6(view: FakeServiceView) -> None:
