@@ -1,0 +1,9 @@
+"""The releases of the agents' programs that this service is tested with.
+
+A newer one can behave differently: raise these only together with the integration tests.
+"""
+
+CLAUDE_FLOW_VERSION = "3.43.0"
+"""The npm package ``claude-flow``; the default of the setting ``claude_flow.version``."""
+CLAUDE_CODE_VERSION = "2.1.330"
+"""The npm packages ``@anthropic-ai/claude-code-*``."""
