@@ -84,8 +84,9 @@ def chromium() -> Path:
     """Debian's browser, installed if it is missing and we may."""
     found = shutil.which("chromium")
     if found is None and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update"], check=True)
         install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
-        subprocess.run(install, check=True, capture_output=True)
+        subprocess.run(install, check=True)
         found = shutil.which("chromium")
     if found is None:
         pytest.fail("these tests need a browser: apt-get install chromium")
