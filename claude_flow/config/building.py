@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from claude_flow.config.errors import ConfigError, Origin, Problem
@@ -15,12 +16,21 @@ from claude_flow.config.validation import flatten, layer_problems, rule_problems
 from claude_flow.journal import Redactor
 
 
-def build(sources: Sources, *, check_files: bool, startable: bool) -> Snapshot:
-    """Read, merge and judge all layers.
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked of a configuration beyond the schema.
 
-    ``check_files`` false leaves the files that settings name unread, for a configuration of
-    another host. ``startable`` demands what a daemon needs. Raises ConfigError with every fault.
+    ``files``: the files that settings name are read; false for another host's configuration.
+    ``repository`` and ``credential``: a daemon could start with it.
     """
+
+    files: bool = True
+    repository: bool = False
+    credential: bool = False
+
+
+def build(sources: Sources, demands: Demands) -> Snapshot:
+    """Read, merge and judge all layers. Raises ConfigError with every fault."""
     schema = sources.schema
     layers, problems, warnings = sources.read()
     # What an unreadable file would have set is unknown: settings are not judged together then.
@@ -38,12 +48,11 @@ def build(sources: Sources, *, check_files: bool, startable: bool) -> Snapshot:
 
     if not unread:
         together = list(rule_problems(schema, _nested(values), origin_of))
-        if startable:
-            together.extend(startability_problems(values, origin_of))
+        together.extend(_startability_problems(values, demands))
         told = {problem.key for problem in problems}
         problems.extend(problem for problem in together if problem.key not in told)
     secret_files: dict[str, str] = {}
-    if check_files:
+    if demands.files:
         problems.extend(_read_secret_files(schema, values, rank, secret_files, origin_of))
     if problems:
         raise ConfigError(_redacted(problems, schema, layers))
@@ -51,24 +60,18 @@ def build(sources: Sources, *, check_files: bool, startable: bool) -> Snapshot:
     return Snapshot(schema, values, layers, secret_files, warnings)
 
 
-def startability_problems(
-    values: Mapping[str, Any], origin_of: Callable[[str], Origin]
-) -> Iterator[Problem]:
-    """What a daemon lacks to start: a repository to watch, and a credential."""
-    if not values["github.repositories"]:
+def _startability_problems(values: Mapping[str, Any], demands: Demands) -> Iterator[Problem]:
+    if demands.repository and not values["github.repositories"]:
         yield Problem(
-            'no repository to watch; add one, such as ["owner/name"]',
-            key="github.repositories",
-            origin=origin_of("github.repositories"),
+            'no repository to watch; add one, such as ["owner/name"]', key="github.repositories"
         )
     # A file that is named but unusable is a fault of its own.
     credentials = ("github.token", "github.token_file", "github.app.id")
-    if all(values[key] is None for key in credentials):
+    if demands.credential and all(values[key] is None for key in credentials):
         yield Problem(
             "no credential for GitHub; set github.token_file, give the systemd credential"
             " github-token, or use a GitHub App (github.app)",
             key="github.token",
-            origin=origin_of("github.token"),
         )
 
 

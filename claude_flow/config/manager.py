@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from claude_flow.config.building import build
+from claude_flow.config.building import Demands, build
 from claude_flow.config.schema import Schema, config_schema
 from claude_flow.config.secret import Secret
 from claude_flow.config.snapshot import Explanation, Snapshot
-from claude_flow.config.sources import Sources
+from claude_flow.config.sources import Sources, config_file
 from claude_flow.config.writing import save_edits
 
 _UNSET: Any = object()
@@ -23,12 +23,11 @@ _UNSET: Any = object()
 class ConfigManager:
     """The configuration in force. Made by ``load``; safe to use from several threads."""
 
-    def __init__(self, sources: Sources, *, check_files: bool, startable: bool) -> None:
+    def __init__(self, sources: Sources, demands: Demands) -> None:
         self._sources = sources
-        self._check_files = check_files
-        self._startable = startable
+        self._demands = demands
         self._changing = threading.Lock()
-        self._snapshot = self._build(sources)
+        self._snapshot = build(sources, demands)
 
     @classmethod
     def load(
@@ -39,6 +38,7 @@ class ConfigManager:
         overrides: Mapping[str, Any] | None = None,
         startable: bool = False,
         check_files: bool = True,
+        conf_d: bool = True,
     ) -> Self:
         """Read every layer and judge the whole.
 
@@ -50,6 +50,7 @@ class ConfigManager:
             startable: Also demand what the daemon needs, see ``require_startable``.
             check_files: Read the files that settings name. False is for a configuration of
                 another host.
+            conf_d: Read the files in ``conf.d`` beside the file.
 
         Raises:
             ConfigError: with every fault.
@@ -59,11 +60,10 @@ class ConfigManager:
             path=None if path is None else Path(path),
             environ=os.environ if environ is None else environ,
             overrides=deepcopy(dict(overrides or {})),
+            conf_d=conf_d,
         )
-        return cls(sources, check_files=check_files, startable=startable)
-
-    def _build(self, sources: Sources) -> Snapshot:
-        return build(sources, check_files=self._check_files, startable=self._startable)
+        demands = Demands(files=check_files, repository=startable, credential=startable)
+        return cls(sources, demands)
 
     @property
     def schema(self) -> Schema:
@@ -73,7 +73,7 @@ class ConfigManager:
     @property
     def path(self) -> Path:
         """The configuration file, which may be missing if nobody named it."""
-        return self._sources.file()[0]
+        return config_file(self._sources.path, self._sources.environ)[0]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class ConfigManager:
         Raises ConfigError and keeps the configuration in force if the new one is invalid.
         """
         with self._changing:
-            new = self._build(self._sources)
+            new = build(self._sources, self._demands)
             changed = self._snapshot.changes(new)
             self._snapshot = new
             return changed
@@ -128,14 +128,16 @@ class ConfigManager:
         """Those of the changed keys that take effect only after a restart."""
         return tuple(key for key in changed if not self.schema.settings[key].is_live)
 
-    def require_startable(self) -> None:
+    def require_startable(self, *, credential: bool = True) -> None:
         """Raise ConfigError unless the daemon could start with it; so do reloads from now on.
 
-        It needs a repository to watch and a credential: a token or a GitHub App.
+        It needs a repository to watch and a credential: a token or a GitHub App. Where systemd
+        gives the credential to the daemon alone, others leave it out by ``credential=False``.
         """
+        demands = replace(self._demands, repository=True, credential=credential)
         with self._changing:
-            self._snapshot = build(self._sources, check_files=self._check_files, startable=True)
-            self._startable = True
+            self._snapshot = build(self._sources, demands)
+            self._demands = demands
 
     def set(self, key: str, value: Any) -> None:
         """Give a setting a value in the configuration file, which ``save`` writes.
@@ -147,7 +149,7 @@ class ConfigManager:
             raise KeyError(key)
         with self._changing:
             sources = replace(self._sources, edits={**self._sources.edits, key: value})
-            self._snapshot = self._build(sources)
+            self._snapshot = build(sources, self._demands)
             self._sources = sources
 
     def save(self) -> Path:
@@ -158,10 +160,10 @@ class ConfigManager:
         it was read or cannot be written.
         """
         with self._changing:
-            path = self._sources.file()[0]
+            path = self.path
             save_edits(path, self._snapshot.file_text, self._sources.edits)
             self._sources = replace(self._sources, edits={})
-            self._snapshot = self._build(self._sources)
+            self._snapshot = build(self._sources, self._demands)
             return path
 
     def __repr__(self) -> str:

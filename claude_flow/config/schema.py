@@ -107,6 +107,12 @@ class Schema:
         return list(self.document.get("allOf", ()))
 
     @cached_property
+    def renamed(self) -> Mapping[str, str | None]:
+        """Older names with their successors, None where there is none."""
+        renamed: Mapping[str, str | None] = self.document.get("x-renamed", {})
+        return renamed
+
+    @cached_property
     def layer_validator(self) -> jsonschema_rs.Draft202012Validator:
         """Checks one layer, which need not be complete."""
         return jsonschema_rs.Draft202012Validator(

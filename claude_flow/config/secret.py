@@ -78,7 +78,7 @@ def read_text(path: str | Path) -> FileText:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileFaultError("is not a regular file")
-        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor
+        with open(descriptor, "rb", closefd=False) as file:
             raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise FileFaultError(f"cannot be read: {error.strerror}") from None

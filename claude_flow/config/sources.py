@@ -39,6 +39,8 @@ class Sources:
     overrides: Mapping[str, Any]
     edits: Mapping[str, Any] = field(default_factory=dict)
     """What a tool has set, by key, and not yet saved into the file."""
+    conf_d: bool = True
+    """Whether the files in ``conf.d`` are read."""
 
     def read(self) -> tuple[list[Layer], list[Problem], list[str]]:
         """The layers from the weakest, what made others unreadable, and warnings."""
@@ -51,13 +53,6 @@ class Sources:
             elif found.document or found.text is not None:
                 layers.append(found)
         return layers, problems, warnings
-
-    def file(self) -> tuple[Path, bool]:
-        """The configuration file, and whether somebody named it."""
-        if self.path is not None:
-            return self.path, True
-        named = self.environ.get(PATH_VARIABLE)
-        return (DEFAULT_PATH, False) if named is None else (Path(named), True)
 
     def _all(self, warnings: list[str]) -> Iterator[Layer | Problem]:
         if self.path is None and self.environ.get(PATH_VARIABLE) == "":
@@ -72,7 +67,7 @@ class Sources:
         yield from read_overrides(self.overrides)
 
     def _files(self) -> Iterator[Layer | Problem]:
-        path, is_named = self.file()
+        path, is_named = config_file(self.path, self.environ)
         # A file that a tool is about to write may be new.
         may_miss = not is_named or bool(self.edits)
         yield from read_file(self.schema, "file", path, may_miss=may_miss)
@@ -80,7 +75,10 @@ class Sources:
             yield (
                 replace(found, name="file", source=str(path)) if isinstance(found, Layer) else found
             )
-        directory = path.parent / "conf.d"
+        if self.conf_d:
+            yield from self._fragments(path.parent / "conf.d")
+
+    def _fragments(self, directory: Path) -> Iterator[Layer | Problem]:
         try:
             names = sorted(entry.name for entry in directory.iterdir())
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -93,6 +91,14 @@ class Sources:
         for name in names:
             if name.endswith(".json") and not name.startswith("."):
                 yield from read_file(self.schema, "conf.d", directory / name)
+
+
+def config_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The configuration file, and whether somebody named it."""
+    if path is not None:
+        return path, True
+    named = environ.get(PATH_VARIABLE)
+    return (DEFAULT_PATH, False) if named is None else (Path(named), True)
 
 
 def read_file(

@@ -35,19 +35,24 @@ def layer_problems(schema: Schema, layer: Layer, locate: Locate) -> Iterator[Pro
 
 def _unknown(schema: Schema, layer: Layer, path: tuple[object, ...], locate: Locate) -> Problem:
     key = ".".join(str(part) for part in path)
-    known = [*schema.settings, *schema.sections]
+    is_old = key in schema.renamed
     return Problem(
-        "is not a setting",
+        "is an older name; claude-flowctl config migrate turns it into today's"
+        if is_old
+        else "is not a setting",
         key=printable(key),
         origin=locate(layer, key),
-        suggestion=slip_of(key, known) or _elsewhere(schema, str(path[-1])),
+        suggestion=None if is_old else nearest_key(schema, key),
     )
 
 
-def _elsewhere(schema: Schema, name: str) -> str | None:
-    """The setting with this last name (or nearly) in another section."""
-    by_name = {key.rpartition(".")[2]: key for key in schema.settings}
-    near = slip_of(name, by_name)
+def nearest_key(schema: Schema, key: str) -> str | None:
+    """The setting or section that a mistyped key, or one in a wrong section, was meant to be."""
+    near = slip_of(key, [*schema.settings, *schema.sections])
+    if near is not None:
+        return near
+    by_name = {known.rpartition(".")[2]: known for known in schema.settings}
+    near = slip_of(key.rpartition(".")[2], by_name)
     return None if near is None else by_name[near]
 
 

@@ -56,7 +56,7 @@ def values(spec: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def numbers(spec: dict[str, Any]) -> st.SearchStrategy[float]:
-    low: float = spec.get("minimum", spec.get("exclusiveMinimum"))
+    low: float = spec["exclusiveMinimum"] if "exclusiveMinimum" in spec else spec["minimum"]
     high: float = spec["maximum"]
     floats = st.floats(low, high, exclude_min="exclusiveMinimum" in spec)
     return floats | st.integers(int(low) + 1, int(high))
