@@ -119,7 +119,8 @@ def create(image: str, state: Path) -> None:
         "--network=host",  # the machine's own ways to package mirrors, and its loopback
         # Raising limits is refused on some machines, so name what is there.
         *("--ulimit", "nofile=16384:16384", "--ulimit", "nproc=8192:8192"),
-        *(image, "/sbin/init"),
+        # As on a host, where systemd itself does it: credentials arrive by propagated mounts.
+        *(image, "/bin/sh", "-c", "mount --make-rshared / && exec /sbin/init"),
     ).strip()
     (state / "container").write_text(container, encoding="utf-8")
     _furnish(container, state / "files", key.with_suffix(".pub"), ssh_port)

@@ -1,0 +1,10 @@
+#!/bin/sh
+# An agent as small as can be: it reads its prompt, builds and runs a program as real ones do in
+# their work, and changes a file of the workspace.
+set -eu
+grep --quiet 'exclamation mark'
+printf '#include <stdio.h>\nint main(void) { return puts("built and run") < 0; }\n' > "$TMPDIR/try.c"
+cc -o "$TMPDIR/try" "$TMPDIR/try.c"
+"$TMPDIR/try"
+sed --in-place 's/Hello$/Hello!/' greeting.txt
+echo "The greeting has its exclamation mark."
