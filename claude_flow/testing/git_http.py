@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from claude_flow.testing.git_store import GitStore
 from claude_flow.testing.github_state import GitHubState
 from claude_flow.testing.records import RepositoryRecord, role_at_least
 
@@ -38,7 +39,8 @@ class GitHttp:
     password. ``requests`` lists what came, without credentials.
     """
 
-    def __init__(self, state: GitHubState) -> None:
+    def __init__(self, state: GitHubState, store: GitStore) -> None:
+        self._store = store
         self._state = state
         self.requests: list[tuple[str, str, int]] = []
         self.app = Starlette(
@@ -99,8 +101,8 @@ class GitHttp:
     async def _run_backend(
         self, request: Request, record: RepositoryRecord, service: str, login: str | None
     ) -> Response:
-        environment = self._state.git.environment | {
-            "GIT_PROJECT_ROOT": str(self._state.git.root),
+        environment = self._store.environment | {
+            "GIT_PROJECT_ROOT": str(self._store.root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "GATEWAY_INTERFACE": "CGI/1.1",
             "REQUEST_METHOD": request.method,
@@ -134,10 +136,10 @@ class GitHttp:
             issue = record.issues.get(params["number"]) if record is not None else None
             if record is None or issue is None or issue.pull is None or record.is_private:
                 return PlainTextResponse("Not Found", 404)
-            branches = self._state.git.branches(record.full_name)
+            branches = self._store.branches(record.full_name)
             known = issue.pull.head in branches and issue.pull.base in branches
             diff = (
-                self._state.git.diff(record.full_name, issue.pull.base, issue.pull.head)
+                self._store.diff(record.full_name, issue.pull.base, issue.pull.head)
                 if known
                 else "(the branch is gone)"
             )

@@ -51,8 +51,8 @@ class GitStore:
     def commit(
         self, full_name: str, branch: str, files: Mapping[str, str], message: str, *, author: str
     ) -> str:
-        """Add or replace ``files`` on ``branch`` (made if new) and give the new commit."""
-        parent = self.branch_commit(full_name, branch)
+        """Add or replace ``files`` on ``branch``, begun at the default one if it is new."""
+        parent = branch if branch in self.branches(full_name) else self._default(full_name)
         lines = [
             f"commit refs/heads/{branch}",
             f"committer {author} <{author}@users.noreply.github.com> now",
@@ -60,7 +60,7 @@ class GitStore:
             message,
         ]
         if parent is not None:
-            lines.append(f"from {parent}")
+            lines.append(f"from refs/heads/{parent}^0")
         for name, text in files.items():
             lines += [f"M 100644 inline {name}", f"data {len(text.encode())}", text]
         stream = "\n".join([*lines, "done", ""])
@@ -84,10 +84,6 @@ class GitStore:
         )
         return dict(line.split(" ", 1) for line in listing.splitlines())
 
-    def branch_commit(self, full_name: str, branch: str) -> str | None:
-        """The commit of ``branch``, or None if there is no such branch."""
-        return self.branches(full_name).get(branch)
-
     def ahead(self, full_name: str, base: str, head: str) -> int:
         """How many commits ``head`` has that ``base`` has not."""
         count = self._in(full_name, "rev-list", "--count", f"refs/heads/{base}..refs/heads/{head}")
@@ -102,13 +98,14 @@ class GitStore:
             if name
         }
 
-    def log(self, full_name: str, branch: str) -> list[str]:
-        """The commits of a branch, newest first, as ``<commit> <author mail> <subject>``."""
-        return self._in(full_name, "log", "--format=%H %ae %s", f"refs/heads/{branch}").splitlines()
-
     def diff(self, full_name: str, base: str, head: str) -> str:
         """The changes of ``head`` since it left ``base``, as a patch."""
         return self._in(full_name, "diff", f"refs/heads/{base}...refs/heads/{head}")
+
+    def _default(self, full_name: str) -> str | None:
+        """The default branch; None as long as nothing was committed to it."""
+        name = self._in(full_name, "symbolic-ref", "--short", "HEAD").strip()
+        return name if name in self.branches(full_name) else None
 
     def _in(self, full_name: str, *arguments: str, stdin: str | None = None) -> str:
         return self._git(f"--git-dir={self.path(full_name)}", *arguments, stdin=stdin)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.ports import Clock
-from claude_flow.testing.git_store import GitStore
+from claude_flow.testing.git_side import GitSide
 from claude_flow.testing.records import (
     ROLES,
     BodyEdit,
@@ -59,7 +59,7 @@ class GitHubState:
     get an account.
     """
 
-    def __init__(self, git: GitStore, clock: Clock) -> None:
+    def __init__(self, git: GitSide, clock: Clock) -> None:
         self.lock = threading.RLock()
         self.git = git
         self.clock = clock

@@ -66,11 +66,12 @@ class World:
         self._git = LoopbackServer(host=host, port=ports.git)
         self.api_url = self._api.url
         self.git_base_url = self._git.url
-        self.github = GitHubState(GitStore(directory / "git"), clock)
+        store = GitStore(directory / "git")
+        self.github = GitHubState(store, clock)
         self.token = self.github.add_token()
         self.server = GitHubServer(self.github, self._api, self.git_base_url, checker)
         self._control = Control(self.github, self.server, self.git_base_url).app
-        self.git = GitHttp(self.github)
+        self.git = GitHttp(self.github, store)
         self._messages = LoopbackServer(host=host, port=ports.messages)
         self.messages_url = self._messages.url
         self.messages = MessagesApi(self._messages)
