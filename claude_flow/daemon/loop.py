@@ -68,18 +68,23 @@ class Loop:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is active, asked for or waiting for a place."""
-        return not (self._active or self._asking or self._announcing or self._parts.poller.waiting)
+        asking = self._asking is not None and not self._asking.done()
+        return not (asking or self._active or self._announcing or self._parts.poller.waiting)
 
     async def turn(self, *, polls: bool = True) -> None:
-        """One turn: never raises for trouble outside; that goes to the pulse and the log."""
+        """One turn; trouble outside goes to the pulse and the log.
+
+        Without ``polls`` it only works off what is known to wait.
+        """
         asked = self._monotonic()
         await self._look_at_engine()
         if self._asking is not None and self._asking.done():
             self._asking.result()
             self._asking = None
-        if polls and self._asking is None and self._pulse.database_fault is None:
+        if self._asking is None and self._pulse.database_fault is None:
             self._asking_since = self._monotonic()
-            self._asking = asyncio.create_task(self._ask(self._schedule.due(asked)))
+            due = self._schedule.due(asked) if polls else None
+            self._asking = asyncio.create_task(self._ask(due))
         if self._asking is None or self._is_young(self._asking_since):
             self._pulse.ticked = self._monotonic()
             self._ping()
