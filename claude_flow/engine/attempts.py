@@ -236,7 +236,7 @@ class AttemptSteps:
     async def _perform(self, do: Callable[[], Awaitable[Any]], *, interruptible: bool) -> Any:
         if not interruptible:
             return await do()
-        if self._attempt.cancelled:
+        if self._attempt.cancelled or self._attempts.interrupted:
             raise asyncio.CancelledError
         task = asyncio.ensure_future(do())
         self._attempt.interruptible.add(task)

@@ -29,7 +29,9 @@ _WORKFLOW = "attempt"
 # Pinned: DBOS never resumes work of another version, and a release must resume its predecessor's.
 _VERSION = "1"
 # A run that takes the whole daemon down each time must end some day.
-_MAX_RESUMES = 20
+_MAX_RESUMES = 100
+_WORKER_THREAD = "queue-worker-"  # as DBOS names them, followed by the queue's name
+_THREAD_END_SECONDS = 10.0
 _THREADS = 64
 _POOL_SIZE = 10
 _START_GRACE_SECONDS = 10.0
@@ -63,25 +65,28 @@ class DbosQueue:
         self._launched_at = time.monotonic()
 
     def _launch(self, drive: Drive) -> None:
-        # DBOS adopts a running loop of the thread that launches it; this thread has none, so
-        # attempts run on a loop of their own and a busy one cannot stop the daemon's.
-        self._dbos = DBOS(config=self._config())
-
-        async def attempt(run_id: str, number: int) -> None:
-            await drive(run_id, number, _durable_step)
-
-        DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=_MAX_RESUMES)(attempt)
-        DBOS.launch()
-        self._register_queue(
-            self._settings.max_concurrent_runs,
-            self._settings.max_concurrent_runs_per_repository,
-        )
+        address = self._database.url.render_as_string(hide_password=False)
+        DBOS.migrate(address)
         self._client = DBOSClient(
             system_database_engine=self._database.engine,
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION,
             retry_connection_errors=False,
         )
+        # Before the launch, so that nothing is taken by the limits of an earlier daemon.
+        self._register_queue(
+            self._settings.max_concurrent_runs,
+            self._settings.max_concurrent_runs_per_repository,
+        )
+        # DBOS adopts a running loop of the thread that launches it; this thread has none, so
+        # attempts run on a loop of their own and a busy one cannot stop the daemon's.
+        self._dbos = DBOS(config=self._config(address))
+
+        async def attempt(run_id: str, number: int) -> None:
+            await drive(run_id, number, _durable_step)
+
+        DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=_MAX_RESUMES)(attempt)
+        DBOS.launch()
 
     def set_limits(self, runs: int, runs_per_repository: int) -> None:
         """Change the limits; runs beyond a lower one go on to their end. Raises EngineError."""
@@ -132,7 +137,7 @@ class DbosQueue:
     def check(self) -> None:
         """Raise EngineError unless the queue is being looked at."""
         alive = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-        if f"queue-worker-{QUEUE}" in alive:
+        if _WORKER_THREAD + QUEUE in alive:
             return
         # DBOS starts the thread of a new queue within a second.
         if self._dbos is None or time.monotonic() - self._launched_at > _START_GRACE_SECONDS:
@@ -143,6 +148,10 @@ class DbosQueue:
         if self._dbos is not None:
             for event in tuple(self._dbos.background_thread_stop_events):
                 event.set()
+        # What a thread has just taken must reach the loop before the loop ends.
+        for thread in threading.enumerate():
+            if thread.name.startswith(_WORKER_THREAD):
+                thread.join(_THREAD_END_SECONDS)
 
     def close(self) -> None:
         """End everything; what still runs is resumed by the next launch."""
@@ -158,10 +167,10 @@ class DbosQueue:
             raise EngineError("the engine is not launched", hint="call launch() first")
         return self._client
 
-    def _config(self) -> DBOSConfig:
+    def _config(self, address: str) -> DBOSConfig:
         return {
             "name": APPLICATION,
-            "system_database_url": self._database.url.render_as_string(hide_password=False),
+            "system_database_url": address,
             "executor_id": self._executor_id,
             "application_version": _VERSION,
             "serializer": DBOSPortableJSONSerializer(),
@@ -170,12 +179,10 @@ class DbosQueue:
             "enable_otlp": False,
             "log_level": "WARNING",
             "notification_listener_polling_interval_sec": max(self._settings.poll_seconds, 0.1),
-            # Nothing here uses notifications; without them a pooler in between does no harm.
-            "use_listen_notify": False,
         }
 
     def _register_queue(self, runs: int, runs_per_repository: int) -> None:
-        DBOS.register_queue(
+        self._opened().register_queue(
             QUEUE,
             worker_concurrency=runs,
             partition_concurrency=runs_per_repository,

@@ -51,6 +51,7 @@ class DurableEngine:
             self._record.prepare()
             self._queue.launch(self._driver(work))
         except EngineError:
+            self._database.close()
             self._lock.release()
             raise
         self._keeper.start()
@@ -141,9 +142,9 @@ class DurableEngine:
         """See ``claude_flow.ports.Engine``."""
         if self._fatal is not None:
             raise self._fatal
-        self._record.check()
         self._queue.check()
         self._keeper.check()
+        self._record.check()
 
     def _driver(self, work: AttemptWorkflow) -> Drive:
         async def drive(run_id: str, number: int, durable: DurableStep) -> None:

@@ -1,0 +1,254 @@
+"""The engines that the contract suite runs over: the fake, SQLite, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import pytest
+
+from claude_flow.engine.durable import DurableEngine
+from claude_flow.engine.settings import EngineSettings
+from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import Run, Trigger, TriggerKind
+from claude_flow.ports import AttemptWorkflow, Engine, Steps
+from claude_flow.testing.fake_engine import FakeEngine, FakeEngineState
+
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 20.0
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class EngineUnderTest(Engine, Protocol):
+    """The port, and what only the daemon calls."""
+
+    def set_limits(
+        self, max_concurrent_runs: int, max_concurrent_runs_per_repository: int
+    ) -> None: ...
+
+
+MakeEngine = Callable[[int, int], EngineUnderTest]
+
+
+@dataclass
+class EngineWorld:
+    """Engines on one state, one after the other."""
+
+    make: MakeEngine
+    runs_made: int = 0
+    opened: list[EngineUnderTest] = field(default_factory=list)
+
+    def engine(self, runs: int = 3, per_repository: int = 1) -> EngineUnderTest:
+        return self.make(runs, per_repository)
+
+    def launch(
+        self, work: AttemptWorkflow, runs: int = 3, per_repository: int = 1
+    ) -> EngineUnderTest:
+        engine = self.engine(runs, per_repository)
+        engine.launch(work)
+        self.opened.append(engine)
+        return engine
+
+    def close(self, engine: EngineUnderTest, grace_seconds: float = 0.0) -> None:
+        engine.close(grace_seconds=grace_seconds)
+        self.opened.remove(engine)
+
+    def run(self, issue: str) -> Run:
+        """A new run, each a second younger than the one before."""
+        self.runs_made += 1
+        trigger = Trigger(TriggerKind.CLI, str(self.runs_made))
+        at = START + timedelta(seconds=self.runs_made)
+        return Run.queued(IssueRef.parse(issue), trigger, at)
+
+    @staticmethod
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    @staticmethod
+    def until(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come to be in time"
+            time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A server of our own; ``template`` is what a new database starts from."""
+
+    address: str
+    template: str = "template1"
+    made: list[str] = field(default_factory=list)
+
+    def new_database(self) -> str:
+        """The address of a new database."""
+        name = f"t{len(self.made)}"
+        with psycopg.connect(f"{self.address}/postgres", autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
+        self.made.append(name)
+        return f"{self.address}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for the session, run by an unprivileged user."""
+    binaries = _postgresql_binaries()
+    directory = Path(tempfile.mkdtemp(prefix="claude-flow-pg-"))
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if as_user:
+        shutil.chown(directory, "postgres")
+    data = directory / "data"
+    subprocess.run(
+        [*as_user, binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=directory,
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    server = subprocess.Popen(
+        [*as_user, binaries / "postgres", "-D", data, "-p", str(port), "-k", directory, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=directory,
+    )
+    started = PostgreSQL(f"postgresql://postgres@127.0.0.1:{port}")
+    try:
+        EngineWorld.until(lambda: _answers(started))
+        yield started
+    finally:
+        subprocess.run(
+            [*as_user, binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            cwd=directory,
+        )
+        server.wait(timeout=20)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _postgresql_binaries() -> Path:
+    for attempt in range(2):
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if found:
+            return found[-1].parent
+        if attempt == 0 and os.getuid() == 0:
+            subprocess.run(
+                ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"], check=True
+            )
+    pytest.fail("PostgreSQL is missing: install the Debian package postgresql")
+
+
+def _answers(server: PostgreSQL) -> bool:
+    try:
+        psycopg.connect(f"{server.address}/postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a state is: an address for PostgreSQL or None for SQLite, and the directory."""
+
+    database_url: str | None
+    directory: Path
+
+    def settings(self, runs: int = 3, per_repository: int = 1, host: str = "one") -> EngineSettings:
+        # Hosts that share a database have state directories of their own.
+        directory = self.directory / host if self.database_url else self.directory
+        directory.mkdir(exist_ok=True)
+        return EngineSettings(
+            database_url=self.database_url,
+            state_directory=directory,
+            host_id=host,
+            max_concurrent_runs=runs,
+            max_concurrent_runs_per_repository=per_repository,
+            clock=EngineWorld.now,
+            poll_seconds=POLL_SECONDS,
+            host_timeout_seconds=1.0,
+            lock_wait_seconds=0.2,
+        )
+
+
+def _launch_once(place: Place) -> None:
+    # Making the tables and noticing the new queue takes seconds: once for all tests.
+    async def nothing(_run_id: str, _number: int, _steps: Steps) -> None:
+        raise AssertionError("nothing was submitted")
+
+    engine = DurableEngine(place.settings())
+    engine.launch(nothing)
+    engine.close(grace_seconds=0)
+
+
+@pytest.fixture(scope="session")
+def launched_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a state that an engine used before."""
+    directory = tmp_path_factory.mktemp("launched")
+    _launch_once(Place(None, directory))
+    return directory / "state.db"
+
+
+@pytest.fixture(scope="session")
+def launched_postgresql(
+    postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> PostgreSQL:
+    """A server whose new databases were used by an engine before."""
+    _launch_once(Place(postgresql.new_database(), tmp_path_factory.mktemp("launched")))
+    return replace(postgresql, template=postgresql.made[-1])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A new state on each kind of database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("launched_sqlite"), tmp_path)
+        return Place(None, tmp_path)
+    server: PostgreSQL = request.getfixturevalue("launched_postgresql")
+    return Place(server.new_database(), tmp_path)
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EngineWorld]:
+    """A state and the engines on it; what is still open is closed at the end."""
+    if request.param == "fake":
+        world = _fake_world()
+    elif request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("launched_sqlite"), tmp_path)
+        world = _durable_world(Place(None, tmp_path))
+    else:
+        server: PostgreSQL = request.getfixturevalue("launched_postgresql")
+        world = _durable_world(Place(server.new_database(), tmp_path))
+    yield world
+    for engine in tuple(world.opened):
+        world.close(engine)
+
+
+def _fake_world() -> EngineWorld:
+    state = FakeEngineState()
+
+    def make(runs: int, per_repository: int) -> EngineUnderTest:
+        return FakeEngine(
+            EngineWorld.now,
+            max_concurrent_runs=runs,
+            max_concurrent_runs_per_repository=per_repository,
+            state=state,
+        )
+
+    return EngineWorld(make)
+
+
+def _durable_world(place: Place) -> EngineWorld:
+    return EngineWorld(lambda runs, per: DurableEngine(place.settings(runs, per)))
