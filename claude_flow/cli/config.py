@@ -94,9 +94,8 @@ def set_(
 
 
 @app.command()
-def schema(*, as_json: _AsJson = True) -> None:
-    """Print the JSON Schema of the configuration."""
-    del as_json  # it is always JSON; every listing command takes the option
+def schema(*, _as_json: _AsJson = False) -> None:
+    """Print the JSON Schema of the configuration, with or without --json."""
     actions.print_schema()
 
 

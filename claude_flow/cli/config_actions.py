@@ -53,10 +53,8 @@ def _credential_warnings(config: ConfigManager) -> list[str]:
     keys = ("github.token", "github.token_file", "github.app.id")
     if any(config.get(key) is not None for key in keys):
         return []
-    return [
-        "no credential for GitHub is set here; the daemon needs one, such as the systemd"
-        " credential github-token"
-    ]
+    text = "no credential for GitHub is set here; systemd may give the daemon one (github-token)"
+    return [text]
 
 
 def show(session: Session, *, as_json: bool) -> None:

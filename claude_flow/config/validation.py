@@ -37,12 +37,12 @@ def _unknown(schema: Schema, layer: Layer, path: tuple[object, ...], locate: Loc
     key = ".".join(str(part) for part in path)
     is_old = key in schema.renamed
     return Problem(
-        "is an older name; claude-flowctl config migrate turns it into today's"
+        "is an older name; claude-flowctl config migrate mends the file"
         if is_old
         else "is not a setting",
         key=printable(key),
         origin=locate(layer, key),
-        suggestion=None if is_old else nearest_key(schema, key),
+        suggestion=schema.renamed[key] if is_old else nearest_key(schema, key),
     )
 
 

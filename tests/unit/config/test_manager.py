@@ -192,7 +192,7 @@ class TestFaults:
         )
 
     def test_a_key_in_the_wrong_section_is_told_where_it_belongs(self, write: Write) -> None:
-        found = faults(write({"service": {"poll_interval_seconds": 5}}))
+        found = faults(write({"service": {"poll_intervall_seconds": 5}}))
         assert "did you mean github.poll_interval_seconds?" in found[0]
 
     def test_malformed_json_shows_the_line_over_a_caret_but_no_value(self, write: Write) -> None:
@@ -495,3 +495,9 @@ class TestSave:
         path.parent.rmdir()
         with pytest.raises(ConfigWriteError):
             config.save()
+
+
+def test_an_older_name_is_told_with_its_successor_and_the_cure(write: Write) -> None:
+    (found,) = faults(write({"service": {"max_concurrent_issues": 2}}))
+    assert "an older name; claude-flowctl config migrate mends the file" in found
+    assert "did you mean service.max_concurrent_runs?" in found
