@@ -11,6 +11,7 @@ import typer
 
 from claude_flow import journal
 from claude_flow.cli import runs, service
+from claude_flow.cli.config import app as config_app
 from claude_flow.cli.output import PROGRAM, say, say_error
 from claude_flow.cli.session import Session
 from claude_flow.errors import ClaudeFlowError
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 service.register(app)
 app.add_typer(runs.app, name="runs")
+app.add_typer(config_app, name="config")
 app.command("run")(runs.run_now)
 
 
