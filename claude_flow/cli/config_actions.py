@@ -28,8 +28,16 @@ def check(session: Session, *, document_only: bool, as_json: bool) -> None:
     Without the credential: systemd may give that to the daemon alone.
     """
     try:
-        config = _document(session) if document_only else session.config
-        config.require_startable(credential=False)
+        # Alone means without the environment too, but not without the name it gives the file.
+        path = config_file(session.config_path, session.environ)[0]
+        config = ConfigManager.load(
+            path if document_only else session.config_path,
+            environ={} if document_only else session.environ,
+            startable=True,
+            credential=False,
+            check_files=not document_only,
+            conf_d=not document_only,
+        )
     except ConfigError as error:
         if not as_json:
             raise
@@ -43,10 +51,6 @@ def check(session: Session, *, document_only: bool, as_json: bool) -> None:
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")
     say(f"{config.path}: valid")
-
-
-def _document(session: Session) -> ConfigManager:
-    return ConfigManager.load(session.config_path, environ={}, check_files=False, conf_d=False)
 
 
 def _credential_warnings(config: ConfigManager) -> list[str]:

@@ -37,6 +37,7 @@ class ConfigManager:
         environ: Mapping[str, str] | None = None,
         overrides: Mapping[str, Any] | None = None,
         startable: bool = False,
+        credential: bool = True,
         check_files: bool = True,
         conf_d: bool = True,
     ) -> Self:
@@ -48,6 +49,7 @@ class ConfigManager:
             environ: The environment to read; None means the process's own.
             overrides: What wins over all layers, nested or by dotted key.
             startable: Also demand what the daemon needs, see ``require_startable``.
+            credential: Whether that includes a credential.
             check_files: Read the files that settings name. False is for a configuration of
                 another host.
             conf_d: Read the files in ``conf.d`` beside the file.
@@ -62,7 +64,9 @@ class ConfigManager:
             overrides=deepcopy(dict(overrides or {})),
             conf_d=conf_d,
         )
-        demands = Demands(files=check_files, repository=startable, credential=startable)
+        demands = Demands(
+            files=check_files, repository=startable, credential=startable and credential
+        )
         return cls(sources, demands)
 
     @property
