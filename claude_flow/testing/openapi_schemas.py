@@ -29,6 +29,10 @@ def description() -> dict[str, Any]:
     schemas = whole["components"]["schemas"]
     # GitHub sends its status in every error, but describes it in the basic one only.
     schemas["validation-error"]["properties"]["status"] = {"type": "string"}
+    # An account that was deleted shows as null; the events' schemas forgot that.
+    for name, schema in schemas.items():
+        if name.endswith("-issue-event") and "actor" in schema.get("properties", {}):
+            schema["properties"]["actor"] = {"$ref": "#/components/schemas/nullable-simple-user"}
     whole["components"]["schemas"] = {name: _adapt(node) for name, node in schemas.items()}
     whole["components"].pop("examples", None)
     for part in ("parameters", "responses"):

@@ -34,7 +34,7 @@ class LoopbackServer:
         return f"http://{self.host}:{self.port}"
 
     def start(self, app: Any) -> Self:
-        """Serve ``app`` until ``stop``; returns once connections are taken."""
+        """Serve ``app`` until it is stopped; does not wait for the start."""
         connections = self._connections
 
         class Protocol(H11Protocol):
@@ -70,12 +70,16 @@ class LoopbackServer:
             daemon=True,
         )
         self._thread.start()
+        return self
+
+    def wait_until_started(self) -> None:
+        """Wait until connections are taken. Raises RuntimeError if that fails."""
         deadline = time.monotonic() + _START_SECONDS
-        while not server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
+        while self._server is None or not self._server.started:
+            is_alive = self._thread is not None and self._thread.is_alive()
+            if time.monotonic() > deadline or not is_alive:
                 raise RuntimeError(f"the stand-in's server at {self.url} did not start")
             time.sleep(0.005)
-        return self
 
     def cut(self, client_port: int) -> None:
         """Drop a client's connection at once; called from the server's own loop."""
@@ -83,9 +87,14 @@ class LoopbackServer:
         if transport is not None:
             transport.abort()
 
+    def begin_stop(self) -> None:
+        """Take no more; does not wait for the end."""
+        if self._server is not None:
+            self._server.should_exit = True
+
     def stop(self) -> None:
         """End serving and close the port."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
+        self.begin_stop()
+        if self._thread is not None:
             self._thread.join()
         self._socket.close()

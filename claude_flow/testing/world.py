@@ -32,7 +32,8 @@ from claude_flow.testing.seed import plant
 from claude_flow.testing.serving import LoopbackServer
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The wall clock."""
     return datetime.now(UTC)
 
 
@@ -57,7 +58,7 @@ class World:
         directory: Path,
         *,
         checker: Checker | None = None,
-        clock: Clock = _utc_now,
+        clock: Clock = utc_now,
         host: str = "127.0.0.1",
         ports: Ports | None = None,
     ) -> None:
@@ -75,11 +76,14 @@ class World:
         self._messages = LoopbackServer(host=host, port=ports.messages)
         self.messages_url = self._messages.url
         self.messages = MessagesApi(self._messages)
+        self._servers = (self._api, self._git, self._messages)
 
     def __enter__(self) -> Self:
         self._api.start(self._front)
         self._git.start(self.git.app)
         self._messages.start(self.messages.app)
+        for server in self._servers:
+            server.wait_until_started()
         return self
 
     def __exit__(
@@ -88,7 +92,9 @@ class World:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for server in (self._api, self._git, self._messages):
+        for server in self._servers:
+            server.begin_stop()
+        for server in self._servers:
             server.stop()
 
     async def _front(self, scope: Scope, receive: Receive, send: Send) -> None:
