@@ -40,6 +40,19 @@ _SCRIPTS = {
     ),
 }
 
+# claude-flow hands the repository's own .mcp.json on, whose servers would run unasked.
+_SHIM = """\
+#!/bin/sh
+for argument; do
+  shift
+  if [ "$previous" != --mcp-config ] && [ "$argument" != --mcp-config ]; then
+    set -- "$@" "$argument"
+  fi
+  previous=$argument
+done
+exec {claude} "$@"
+"""
+
 
 class ClaudeFlowAgent:
     """Implements ``ports.Agent`` for the claude-flow CLI.
@@ -117,7 +130,7 @@ class ClaudeFlowAgent:
         """``claude`` with our bounds, since claude-flow has no options to pass them on."""
         # --add-dir takes several values: it must not stand last, before the prompt.
         options = ("--add-dir", str(task_directory), *bounds(self._settings))
-        return f'#!/bin/sh\nexec {shlex.join((str(self._claude()), *options))} "$@"\n'
+        return _SHIM.format(claude=shlex.join((str(self._claude()), *options)))
 
     def _line(self, program: Path) -> int:
         """The major version of the installed claude-flow. Raises AgentUnavailableError."""
