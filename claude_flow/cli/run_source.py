@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from claude_flow.cli.session import Session
-from claude_flow.engine.record import RunRecord, open_record
 from claude_flow.errors import ServiceError, UsageError
 from claude_flow.model.run import Run, RunState
 from claude_flow.service.client import DaemonClient, DaemonUnreachableError
@@ -24,8 +24,7 @@ class RunSource:
         try:
             listed = self._client().runs(state=",".join(states) or None, limit=limit)
         except DaemonUnreachableError:
-            with _readable(self._session):
-                return self._record().runs(states=states, limit=limit)
+            return self._recorded_runs(states, limit)
         return [Run.from_json(run) for run in listed]
 
     def run(self, run_id: str) -> Run:
@@ -33,8 +32,7 @@ class RunSource:
         try:
             return Run.from_json(self._client().run(run_id))
         except DaemonUnreachableError:
-            with _readable(self._session):
-                run = self._record().get(run_id)
+            run = self._recorded_run(run_id)
         if run is None:
             raise UsageError(f"there is no run {run_id!r}", hint="see: claude-flowctl runs list")
         return run
@@ -60,10 +58,21 @@ class RunSource:
     def _token(self) -> str:
         return api_token(self._session.config, self._session.environ)
 
-    def _record(self) -> RunRecord:
-        return open_record(
-            self._session.config.get("engine.database_url"), self._session.state_directory
-        )
+    def _recorded_runs(self, states: Sequence[RunState], limit: int) -> list[Run]:
+        from claude_flow.engine.record import open_record  # noqa: PLC0415 - slow to load
+
+        with _readable(self._session):
+            return open_record(*self._database()).runs(states=states, limit=limit)
+
+    def _recorded_run(self, run_id: str) -> Run | None:
+        from claude_flow.engine.record import open_record  # noqa: PLC0415 - slow to load
+
+        with _readable(self._session):
+            return open_record(*self._database()).get(run_id)
+
+    def _database(self) -> tuple[str | None, Path]:
+        url: str | None = self._session.config.get("engine.database_url")
+        return url, self._session.state_directory
 
 
 @contextmanager

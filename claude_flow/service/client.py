@@ -111,7 +111,7 @@ class DaemonClient:
             text = response.read(_MOST_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise DaemonUnreachableError(
-                f"no daemon answers at {self.address}: {str(error) or type(error).__name__}",
+                f"no daemon answers at {self.address}: {_reason(error)}",
                 is_refused=isinstance(error, ConnectionRefusedError),
                 hint="start it with: claude-flowctl start",
             ) from error
@@ -130,3 +130,8 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _reason(error: OSError | http.client.HTTPException) -> str:
+    words = error.strerror if isinstance(error, OSError) else None
+    return words or str(error) or type(error).__name__

@@ -182,8 +182,7 @@ class Process:
     async def stop(self) -> str:
         """End the process; the job's result."""
         if self._process is None or self._watcher is None:
-            self.active = "inactive"
-            return "done"
+            return "done"  # what has failed stays failed
         self.active = "deactivating"
         self._process.terminate()
         try:

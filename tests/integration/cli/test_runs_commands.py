@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+_LABEL = "ready-for-implementation"
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 45) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def labelled_issue(host: Any, repository: str, title: str) -> str:
+    ref = host.world.github.open_issue(repository, title, "Please.", "maria")
+    host.world.github.label_issue(ref, _LABEL, "maria")
+    return str(ref)
+
+
+def run_of(host: Any, issue: str, state: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        runs = host.client().runs()
+        found[:] = [run for run in runs if run["issue"] == issue and run["state"] == state]
+        return bool(found)
+
+    until(is_there, f"no {state} run of {issue}")
+    return found[0]
+
+
+def test_a_run_is_listed_shown_and_its_agent_heard(running: Any) -> None:
+    issue = labelled_issue(running, "acme/greeter", "Greet loudly")
+    run = run_of(running, issue, "succeeded")
+    shown = running.fine("runs", "show", run["id"])
+    assert run["pull_request"] in shown
+    assert "pull_request_opened" in shown
+    assert running.json("runs", "show", run["id"]) == run
+    heard = running.fine("runs", "logs", run["id"])
+    assert "* session begins, model scripted" in heard
+    assert "I greet [31mloudly[0m with ***" in heard, "neither escapes nor tokens come through"
+    assert "* result: success, 2 turns" in heard
+    assert json.loads(running.fine("runs", "logs", run["id"], "--raw").splitlines()[0])
+    table = running.fine("runs", "list", "--state", "succeeded", "--limit", "1").splitlines()
+    assert table[0].split()[:3] == ["RUN", "ISSUE", "STATE"]
+    assert table[1].endswith(run["pull_request"])
+    # The same from the record, without a daemon.
+    running.fine("stop")
+    assert running.json("runs", "show", run["id"]) == run
+    assert running.fine("runs", "list", "--state", "succeeded", "-n", "1").splitlines() == table
+
+
+def test_a_running_run_is_followed_and_cancelled_and_asked_for_again(running: Any) -> None:
+    issue = labelled_issue(running, "acme/slow", "Take your time")
+    run = run_of(running, issue, "running")
+    refused = running.ctl("runs", "retry", run["id"])
+    assert refused.returncode == 1
+    assert "cancel it first" in refused.stderr
+    assert "asked for" in running.fine("runs", "cancel", run["id"])
+    followed = running.fine("runs", "logs", run["id"], "--follow")
+    assert "* session begins" in followed
+    ended = run_of(running, issue, "cancelled")
+    assert ended["reason"] == "cancelled_by_user"
+    again = running.json("runs", "retry", run["id"])
+    assert again["issue"] == issue
+    assert again["id"] != run["id"]
+    running.fine("runs", "cancel", again["id"])
+
+
+def test_unknown_runs_and_wrong_words_are_said_plainly(running: Any) -> None:
+    for arguments, code in (
+        (("runs", "show", "nothing-1"), 2),
+        (("runs", "logs", "../../etc"), 2),
+        (("runs", "cancel", "nothing-1"), 2),
+        (("runs", "list", "--state", "lost"), 2),
+        (("runs", "list", "--limit", "0"), 2),
+        (("run", "not an issue"), 2),
+    ):
+        done = running.ctl(*arguments)
+        assert done.returncode == code, arguments
+        assert done.stderr.strip(), arguments
+        assert "Traceback" not in done.stderr, arguments
+
+
+def test_what_needs_the_daemon_says_so_without_one(host: Any) -> None:
+    refused = host.ctl("runs", "cancel", "nothing-1")
+    assert refused.returncode == 1
+    assert "claude-flowctl start" in refused.stderr
+
+
+def test_one_issue_in_the_foreground(host: Any) -> None:
+    ref = str(host.world.github.open_issue("acme/greeter", "Now", "Please.", "maria"))
+    run = host.json("run", ref)
+    assert (run["issue"], run["state"]) == (ref, "succeeded")
+    assert run["pull_request"]
+
+
+def test_the_foreground_gives_way_to_a_daemon(running: Any) -> None:
+    ref = str(running.world.github.open_issue("acme/greeter", "Not now", "Please.", "maria"))
+    refused = running.ctl("run", ref)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert refused.stderr.startswith("claude-flowctl: ")
