@@ -77,6 +77,7 @@ class Daemon:
             wake=self._wake_from_anywhere,
         )
         self._status_due = 0.0
+        self._is_drained = False
 
     async def run(self) -> int:
         """Run until told to stop; the exit code. Raises ClaudeFlowError if it cannot start."""
@@ -84,16 +85,21 @@ class Daemon:
         await asyncio.to_thread(self._parts.engine.launch, self._parts.attempts)
         try:
             with self._signals():
-                server = await self._serve()
-                try:
-                    await self._work(server)
-                finally:
-                    await server.stop()
+                await self._live()
         finally:
-            await self._close()
+            if not self._is_drained:
+                await asyncio.to_thread(self._parts.engine.close, grace_seconds=0.0)
         if self._fatal is not None:
             raise self._fatal
         return EXIT_FAILED if self._once and self._loop.unreached else 0
+
+    async def _live(self) -> None:
+        server = await self._serve()
+        try:
+            await self._work(server)
+            await self._drain()  # health and state are answered until the last run has ended
+        finally:
+            await server.stop()
 
     # --- the working life -------------------------------------------------------------------
 
@@ -132,7 +138,7 @@ class Daemon:
         try:
             changed = await asyncio.to_thread(self._config.reload)
         except ConfigError as error:
-            self._pulse.configuration_fault = "a reload was refused; the last good one is in force"
+            self._pulse.configuration_fault = str(error)
             _log.error("the configuration is invalid, the last good one stays in force: %s", error)
         else:
             self._pulse.configuration_fault = None
@@ -158,7 +164,7 @@ class Daemon:
 
     # --- the end ----------------------------------------------------------------------------
 
-    async def _close(self) -> None:
+    async def _drain(self) -> None:
         self._pulse.is_stopping = True
         self._notifier.stopping("waiting for running attempts")
         grace = 0.0 if self._fatal else float(self._config.get("service.shutdown_grace_seconds"))
@@ -171,6 +177,7 @@ class Daemon:
             await asyncio.wait({closing}, timeout=_PING_SECONDS)
             self._notifier.watchdog()
         closing.result()
+        self._is_drained = True
 
     # --- the world outside ------------------------------------------------------------------
 
@@ -178,13 +185,14 @@ class Daemon:
         text = secrets.token_urlsafe(32)
         journal.redactor.add(text)
         token = ApiToken(text)
-        directory = self._runtime_directory()
-        token.write(directory)
         server = await serve(
             create_app(self._view, token),
             self._config.get("monitoring.http_host"),
             self._config.get("monitoring.http_port"),
         )
+        # Only once the port is ours: another daemon's clients keep that one's token.
+        directory = self._runtime_directory()
+        token.write(directory)
         server.write_address(directory)
         return server
 

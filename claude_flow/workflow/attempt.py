@@ -93,10 +93,11 @@ class AttemptRunner:
     async def __call__(self, run_id: str, number: int, steps: Steps) -> None:
         """Take attempt ``number`` of the run to its end. Raises EngineError."""
         run = await self._apply(run_id, AttemptStarted(number, self.clock()))
-        with journal.run_context(run_id, str(run.issue), Phase.PREPARING):
+        with journal.run_context(run_id, str(run.issue)):
             _log.info("attempt %d of %s begins", number, run_id)
             try:
-                end = await self._work(run, steps)
+                with journal.run_context(phase=Phase.PREPARING):
+                    end = await self._work(run, steps)
             except asyncio.CancelledError:
                 if not await asyncio.to_thread(self.engine.is_cancelled, run_id):
                     raise  # the daemon ends; the attempt goes on with the next one
