@@ -45,10 +45,10 @@ _SHIM = """\
 #!/bin/sh
 for argument; do
   shift
-  if [ "$previous" != --mcp-config ] && [ "$argument" != --mcp-config ]; then
-    set -- "$@" "$argument"
-  fi
-  previous=$argument
+  case $argument in
+    --mcp-config=*) ;;
+    *) set -- "$@" "$argument" ;;
+  esac
 done
 exec {claude} "$@"
 """
