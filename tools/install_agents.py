@@ -30,7 +30,7 @@ _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One npm package and the program that it brings, relative to the package."""
+    """One npm package and the program that it brings, relative to ``node_modules``."""
 
     name: str
     version: str
@@ -45,9 +45,10 @@ def main() -> None:
     parser.add_argument("--claude-flow", default=CLAUDE_FLOW_VERSION, metavar="VERSION")
     parser.add_argument("--claude", default=CLAUDE_CODE_VERSION, metavar="VERSION")
     arguments = parser.parse_args()
+    claude = _claude_package()
     packages = (
-        Package("claude-flow", arguments.claude_flow, "bin/cli.js", "claude-flow"),
-        Package(_claude_package(), arguments.claude, "claude", "claude"),
+        Package("claude-flow", arguments.claude_flow, ".bin/claude-flow", "claude-flow"),
+        Package(claude, arguments.claude, f"{claude}/claude", "claude"),
     )
     try:
         install(arguments.prefix.resolve(), packages)
@@ -103,7 +104,7 @@ def _installed(prefix: Path, package: Package) -> str | None:
 def _link(prefix: Path, package: Package) -> None:
     link = prefix / "bin" / package.link
     link.parent.mkdir(exist_ok=True)
-    target = Path("..") / "node_modules" / package.name / package.program
+    target = Path("..") / "node_modules" / package.program
     if link.is_symlink() and link.readlink() == target:
         return  # somebody may be using it
     link.unlink(missing_ok=True)
