@@ -1,0 +1,47 @@
+"""ARCHITECTURE.md and README.md stay true: what they name is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCREENS = 2
+LINES_PER_SCREEN = 45
+
+
+def _named_paths() -> list[str]:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    found = re.findall(r"`([A-Za-z0-9_./-]+(?:/|\.(?:py|toml|json|md)))`", text)
+    return sorted(set(found))
+
+
+def test_it_names_paths() -> None:
+    assert len(_named_paths()) > 30
+
+
+@pytest.mark.parametrize("path", _named_paths())
+def test_a_named_path_exists(path: str) -> None:
+    candidates = [ROOT / path, ROOT / "claude_flow" / path, ROOT / "schemas" / path]
+    assert any(candidate.exists() for candidate in candidates)
+
+
+def test_every_room_is_named() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    package = ROOT / "claude_flow"
+    rooms = [path.name for path in package.iterdir() if (path / "__init__.py").exists()]
+    assert [room for room in rooms if f"`{room}/`" not in text] == []
+
+
+def test_it_fits_two_screens() -> None:
+    lines = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line]) <= SCREENS * LINES_PER_SCREEN
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    local = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
+    assert local
+    assert [link for link in local if not (ROOT / link).exists()] == []
