@@ -14,6 +14,13 @@ from claude_flow.testing.records import IssueRecord, RepositoryRecord, UserRecor
 
 Operation = Callable[[Call], Answer]
 
+EDITS_QUERY = (
+    "query($owner:String!,$name:String!,$number:Int!)"
+    "{repository(owner:$owner,name:$name)"
+    "{issue(number:$number){userContentEdits(first:100){nodes{editedAt editor{login}}}}}}"
+)
+"""The one GraphQL query the product sends. REST does not tell who edited a text."""
+
 MAX_BODY_CHARACTERS = 65536
 _MAX_PAGE = 100
 
@@ -267,7 +274,11 @@ class IssuesApi(Api):
 
     def edits(self, call: Call) -> Answer:
         """``POST /graphql``: the edits of an issue's text, newest first."""
-        variables = call.data().get("variables", {})
+        data = call.data()
+        if data.get("query") != EDITS_QUERY:
+            fault = {"message": "the stand-in knows one query only: an issue's edits"}
+            return Answer({"errors": [fault]})
+        variables = data.get("variables", {})
         named = f"{variables.get('owner')}/{variables.get('name')}"
         record, _ = self.state.find_repository(named)
         issue = record.issues.get(variables.get("number", 0)) if record is not None else None

@@ -16,14 +16,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from claude_flow.testing.exchange import Exchange
+from claude_flow.testing.github_api import EDITS_QUERY
 from claude_flow.testing.openapi_schemas import description, resolved, validator
-
-EDITS_QUERY = (
-    "query($owner:String!,$name:String!,$number:Int!)"
-    "{repository(owner:$owner,name:$name)"
-    "{issue(number:$number){userContentEdits(first:100){nodes{editedAt editor{login}}}}}}"
-)
-"""The one GraphQL query the product sends. REST does not tell who edited a text."""
 
 _BASIC_ERROR = {"$ref": "#/components/schemas/basic-error", "unevaluatedProperties": False}
 _GRAPHQL_REQUEST = {

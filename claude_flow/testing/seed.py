@@ -31,7 +31,7 @@ def plant(state: GitHubState, seed: Mapping[str, Any]) -> list[IssueRef]:
         files = {path: _text(text) for path, text in repository.get("files", {}).items()}
         state.add_repository(
             repository["name"],
-            files=files or None,
+            files=files if "files" in repository else None,
             permissions=repository.get("permissions"),
             default_branch=repository.get("default_branch", "main"),
             private=repository.get("private", False),
