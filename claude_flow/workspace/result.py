@@ -50,7 +50,7 @@ class Collector:
         await self._make_trusted(where, mirror, workspace.base)
         place = Place(where.trusted, workspace.path, where.trusted / "index")
         parent = await self._agents_head(where, mirror, workspace.base) or workspace.base
-        tree = await self._write_tree(place, where.index, parent)
+        tree = await self._write_tree(place, where.index, workspace.base, parent)
         if tree == await self._tree_of(place, workspace.base):
             return None
         commit = parent
@@ -102,14 +102,73 @@ class Collector:
             return None
         return await self.git.text(place, "rev-parse", "--verify", f"{_HEAD}^{{commit}}")
 
-    async def _write_tree(self, place: Place, start_index: Path, parent: str) -> str:
-        # The index of the start knows each file's times: what the agent did not touch is
-        # neither read again nor "corrected" by the repository's own line end rules.
+    async def _write_tree(self, place: Place, start_index: Path, base: str, parent: str) -> str:
+        # The index of the start knows each file's times: what is older need not be read.
         if place.index is not None:
             _copy_if_there(start_index, place.index)
         await self.git.text(place, "read-tree", "-m", parent)
+        await self._drop_new_gitlinks(place, base)
         await self.git.text(place, "add", "--all", "--", ".")
+        await self._keep_untouched(place, parent)
         return await self.git.text(place, "write-tree")
+
+    async def _drop_new_gitlinks(self, place: Place, base: str) -> None:
+        """Forget the submodules that an agent committed and the base did not have.
+
+        Nobody else could fetch such a commit; their files are added like any others.
+        """
+        before = _gitlinks(await self.git.text(place, "ls-tree", "-r", "-z", base))
+        now = _gitlinks(await self.git.text(place, "ls-files", "--stage", "-z"))
+        if new := now - before:
+            _log.warning("taking the files of %s, not the submodules", ", ".join(sorted(new)))
+            names = "".join(f"{name}\0" for name in new).encode(errors="surrogateescape")
+            await self.git.text(
+                place, "update-index", "-z", "--force-remove", "--stdin", stdin=names
+            )
+
+    async def _keep_untouched(self, place: Place, parent: str) -> None:
+        """Put back what only git's line end rules "corrected" and no agent changed.
+
+        A file may have been committed against the rules of its own repository; git then calls
+        it modified as soon as it reads it.
+        """
+        if place.worktree is None:
+            return
+        listing = await self.git.text(
+            place,
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            "--diff-filter=M",
+            parent,
+        )
+        # hash-object takes one path a line, and a leading quote for the sign of an escaped one.
+        before = [
+            entry
+            for entry in _modified(listing)
+            if "\n" not in entry.path and not entry.path.startswith('"')
+        ]
+        if not before:
+            return
+        paths = "".join(f"{entry.path}\n" for entry in before)
+        now = await self.git.text(
+            place,
+            "hash-object", "--no-filters", "--stdin-paths",
+            stdin=paths.encode(errors="surrogateescape"),
+        )  # fmt: skip
+        same = [
+            entry for entry, blob in zip(before, now.split("\n"), strict=True) if entry.blob == blob
+        ]
+        lines = "".join(f"{entry.mode} {entry.blob} 0\t{entry.path}\0" for entry in same)
+        await self.git.text(
+            place,
+            "update-index",
+            "-z",
+            "--index-info",
+            stdin=lines.encode(errors="surrogateescape"),
+        )
 
     async def _tree_of(self, place: Place, commit: str) -> str:
         return await self.git.text(place, "rev-parse", "--verify", f"{commit}^{{tree}}")
@@ -142,3 +201,29 @@ class Collector:
 def _copy_if_there(source: Path, target: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         shutil.copy2(source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A file as a tree has it."""
+
+    mode: str
+    blob: str
+    path: str
+
+
+def _modified(listing: str) -> list[_Entry]:
+    """The old side of what ``diff-index --raw -z`` printed, where it is a file with one mode."""
+    fields = listing.split("\0")
+    entries = []
+    for meta, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, new_mode, old_blob, *_ = meta.removeprefix(":").split(" ")
+        if old_mode == new_mode and old_mode.startswith("100"):
+            entries.append(_Entry(old_mode, old_blob, path))
+    return entries
+
+
+def _gitlinks(listing: str) -> set[str]:
+    """Paths of submodules in what ``ls-tree -z`` or ``ls-files --stage -z`` printed."""
+    rows = (row.partition("\t") for row in listing.split("\0") if row.startswith("160000 "))
+    return {path for _, _, path in rows}
