@@ -104,6 +104,10 @@ class Engine(Protocol):
         """Runs, newest first; ``states`` empty means all."""
         ...
 
+    def set_limits(self, max_concurrent_runs: int, max_concurrent_runs_per_repository: int) -> None:
+        """Change the limits; runs beyond a lower one go on to their end. Raises EngineError."""
+        ...
+
     def free_slots(self, repository: Repository | None = None) -> int:
         """How many more runs would start now on this host (in the repository), not wait."""
         ...

@@ -43,7 +43,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads. Raises EngineError."""
-        with self._errors("read"), self.engine.connect() as plain:
+        with self.errors("read"), self.engine.connect() as plain:
             connection = plain.execution_options(**{_READ_ONLY: True})
             with connection.begin():
                 yield connection
@@ -51,14 +51,14 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that writes: all or nothing, alone from its start. Raises EngineError."""
-        with self._errors("write"), self.engine.begin() as connection:
+        with self.errors("write"), self.engine.begin() as connection:
             yield connection
 
     def prepare(self) -> None:
         """Set what SQLite keeps in the file itself. Raises EngineError."""
         if not self.is_sqlite:
             return
-        with self._errors("prepare"):
+        with self.errors("prepare"):
             connection = self.engine.raw_connection()
             try:
                 # Readers and the writer then do not wait for each other.
@@ -71,7 +71,8 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turn the driver's errors into EngineError; ``doing`` is a verb: read, write."""
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from claude_flow.engine.attempts import Attempts, DurableStep
 from claude_flow.engine.database import Database
 from claude_flow.engine.dbos_queue import DbosQueue, Drive, workflow_id
+from claude_flow.engine.hosts import Hosts
 from claude_flow.engine.keeper import Keeper
 from claude_flow.engine.lock import StateLock
 from claude_flow.engine.record import RunRecord, partition
 from claude_flow.engine.settings import EngineSettings
-from claude_flow.errors import EngineError
+from claude_flow.errors import EngineError, StateInUseError
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.run import Run, RunState
 from claude_flow.model.transitions import RunEvent
@@ -41,6 +42,11 @@ class DurableEngine:
         self._database = Database(settings.database_url, settings.state_directory)
         self._record = RunRecord(self._database)
         self._queue = DbosQueue(settings, self._database)
+        self._hosts = (
+            None
+            if self._database.is_sqlite
+            else Hosts(self._database, settings.host_id, settings.host_timeout_seconds)
+        )
         self._attempts = Attempts(self._record, settings.clock, self._fail)
         self._keeper = Keeper(settings.poll_seconds, self._tick)
 
@@ -49,10 +55,11 @@ class DurableEngine:
         self._lock.acquire(self._settings.lock_wait_seconds)
         try:
             self._record.prepare()
+            if self._hosts is not None:
+                self._hosts.join(self._settings.lock_wait_seconds)
             self._queue.launch(self._driver(work))
         except EngineError:
-            self._database.close()
-            self._lock.release()
+            self._leave()
             raise
         self._keeper.start()
 
@@ -66,6 +73,11 @@ class DurableEngine:
         self._keeper.stop()
         self._attempts.interrupted = True
         self._queue.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._hosts is not None:
+            self._hosts.leave()
         self._database.close()
         self._lock.release()
 
@@ -158,9 +170,25 @@ class DurableEngine:
             self._on_fatal(error)
 
     def _tick(self) -> None:
+        if self._hosts is not None:
+            self._meet_hosts(self._hosts)
         for run_id in self._record.cancelled(self._attempts.run_ids):
             self._attempts.cancel(run_id)  # asked for on another host
         self._end_dead_runs()
+
+    def _meet_hosts(self, hosts: Hosts) -> None:
+        try:
+            hosts.beat()
+        except StateInUseError as error:
+            logger.critical("%s", error)
+            self._attempts.interrupt()
+            self._fail(EngineError(error.message, hint=error.hint))
+            raise
+        hosts.take_over(self._take_over)
+
+    def _take_over(self, host_ids: list[str]) -> None:
+        logger.warning("taking over the work of dead hosts: %s", ", ".join(host_ids))
+        self._queue.take_over(host_ids)
 
     def _end_dead_runs(self) -> None:
         latest = {workflow_id(p.run_id, p.attempt): p for p in self._record.pending()}

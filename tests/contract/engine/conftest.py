@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 import pytest
 
+from claude_flow.engine.database import Database
 from claude_flow.engine.durable import DurableEngine
+from claude_flow.engine.record import RunRecord
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, Trigger, TriggerKind
 from claude_flow.ports import AttemptWorkflow, Engine, Steps
 from claude_flow.testing.fake_engine import FakeEngine, FakeEngineState
 
+PROGRAM = Path(__file__).with_name("daemon_process.py")
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 20.0
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-class EngineUnderTest(Engine, Protocol):
-    """The port, and what only the daemon calls."""
-
-    def set_limits(
-        self, max_concurrent_runs: int, max_concurrent_runs_per_repository: int
-    ) -> None: ...
-
-
-MakeEngine = Callable[[int, int], EngineUnderTest]
+MakeEngine = Callable[[int, int], Engine]
 
 
 @dataclass
@@ -46,20 +42,18 @@ class EngineWorld:
 
     make: MakeEngine
     runs_made: int = 0
-    opened: list[EngineUnderTest] = field(default_factory=list)
+    opened: list[Engine] = field(default_factory=list)
 
-    def engine(self, runs: int = 3, per_repository: int = 1) -> EngineUnderTest:
+    def engine(self, runs: int = 3, per_repository: int = 1) -> Engine:
         return self.make(runs, per_repository)
 
-    def launch(
-        self, work: AttemptWorkflow, runs: int = 3, per_repository: int = 1
-    ) -> EngineUnderTest:
+    def launch(self, work: AttemptWorkflow, runs: int = 3, per_repository: int = 1) -> Engine:
         engine = self.engine(runs, per_repository)
         engine.launch(work)
         self.opened.append(engine)
         return engine
 
-    def close(self, engine: EngineUnderTest, grace_seconds: float = 0.0) -> None:
+    def close(self, engine: Engine, grace_seconds: float = 0.0) -> None:
         engine.close(grace_seconds=grace_seconds)
         self.opened.remove(engine)
 
@@ -239,7 +233,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EngineWorl
 def _fake_world() -> EngineWorld:
     state = FakeEngineState()
 
-    def make(runs: int, per_repository: int) -> EngineUnderTest:
+    def make(runs: int, per_repository: int) -> Engine:
         return FakeEngine(
             EngineWorld.now,
             max_concurrent_runs=runs,
@@ -252,3 +246,80 @@ def _fake_world() -> EngineWorld:
 
 def _durable_world(place: Place) -> EngineWorld:
     return EngineWorld(lambda runs, per: DurableEngine(place.settings(runs, per)))
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Wait for a condition, not for ever."""
+    return EngineWorld.until
+
+
+class Daemons:
+    """Starts daemons on one place and reads what they said."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.log = place.directory / "daemons.log"
+        self.errors = place.directory / "daemons.err"
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self,
+        *issues: str,
+        host: str = "one",
+        runs: int = 3,
+        step_seconds: float = 0.15,
+        times: int = 1,
+    ) -> subprocess.Popen[bytes]:
+        settings = self.place.settings(runs, 1, host)
+        spec = {
+            "database_url": settings.database_url,
+            "state_directory": str(settings.state_directory),
+            "host_id": host,
+            "max_concurrent_runs": runs,
+            "max_concurrent_runs_per_repository": 1,
+            "poll_seconds": settings.poll_seconds,
+            "host_timeout_seconds": settings.host_timeout_seconds,
+            "step_seconds": step_seconds,
+            "submit_times": times,
+        }
+        with self.errors.open("ab") as errors:
+            daemon = subprocess.Popen(
+                [sys.executable, PROGRAM, json.dumps(spec), self.log, *issues], stderr=errors
+            )
+        self.started.append(daemon)
+        return daemon
+
+    @property
+    def said(self) -> list[list[str]]:
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line.split() for line in lines]
+
+    def runs(self) -> list[Run]:
+        database = Database(self.place.database_url, self.place.settings().state_directory)
+        try:
+            return RunRecord(database).runs()
+        finally:
+            database.close()
+
+    def end(self) -> None:
+        for daemon in self.started:
+            if daemon.poll() is None:
+                daemon.kill()
+            daemon.wait()
+
+
+@pytest.fixture
+def daemons(place: Place) -> Iterator[Daemons]:
+    """Daemons on each kind of database; none outlives the test."""
+    daemons = Daemons(place)
+    yield daemons
+    daemons.end()
+
+
+@pytest.fixture
+def shared(launched_postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Daemons]:
+    """Daemons of several hosts on one PostgreSQL database."""
+    daemons = Daemons(Place(launched_postgresql.new_database(), tmp_path))
+    yield daemons
+    daemons.end()

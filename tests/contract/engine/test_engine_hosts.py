@@ -1,0 +1,107 @@
+"""Several hosts on one PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from claude_flow.engine.durable import DurableEngine
+from claude_flow.errors import EngineError, StateInUseError
+from claude_flow.model.run import RunState
+from claude_flow.ports import Steps
+
+Until = Callable[[Callable[[], object]], None]
+
+
+async def nothing(_run_id: str, _number: int, _steps: Steps) -> None:
+    """No work: these hosts are given none."""
+
+
+def _most_at_once(said: list[list[str]], key: Callable[[str, str], str]) -> int:
+    """The most runs with the same key that were under way at one time."""
+    busy: Counter[str] = Counter()
+    most = 0
+    for what, run_id, host in said:
+        if what == "0":
+            busy[key(run_id, host)] += 1
+            most = max(most, *busy.values())
+        elif what == "end":
+            busy[key(run_id, host)] -= 1
+    return most
+
+
+def test_two_hosts_share_the_work_and_the_limits(shared: Any) -> None:
+    issues = [f"octo/{name}#{number}" for name in ("a", "b", "c") for number in (1, 2, 3)]
+    first = shared.start(*issues, host="one", runs=2, step_seconds=0.05, times=50)
+    second = shared.start(*issues, host="two", runs=2, step_seconds=0.05, times=50)
+    assert first.wait(timeout=60) == 0
+    assert second.wait(timeout=60) == 0
+
+    assert [run.state for run in shared.runs()] == [RunState.SUCCEEDED] * len(issues)
+    said = shared.said
+    counts = Counter(line[0] for line in said)
+    assert (counts["submitted"], counts["end"]) == (len(issues), len(issues))
+    assert _most_at_once(said, lambda run_id, _host: run_id.split("-")[0]) == 1
+    assert _most_at_once(said, lambda _run_id, host: host) <= 2
+    assert {host for what, _run, host in said if what == "end"} == {"one", "two"}
+
+
+def test_a_dead_hosts_work_is_taken_over(shared: Any, until: Until) -> None:
+    dying = shared.start("octo/a#1", host="one", step_seconds=0.5)
+    until(lambda: any(line[0] == "1" for line in shared.said))
+    dying.kill()
+    dying.wait()
+    assert shared.start(host="two").wait(timeout=30) == 0
+
+    (run,) = shared.runs()
+    assert (run.state, len(run.attempts)) == (RunState.SUCCEEDED, 1)
+    steps = [(what, host) for what, _run, host in shared.said if what.isdigit()]
+    assert steps == [("0", "one"), ("1", "one"), ("1", "two"), ("2", "two"), ("3", "two")]
+
+
+def test_a_run_is_cancelled_from_another_host(shared: Any, until: Until) -> None:
+    working = shared.start("octo/a#1", host="one", step_seconds=600)
+    until(lambda: any(line[0] == "0" for line in shared.said))
+    other = DurableEngine(shared.place.settings(host="two"))
+    other.launch(nothing)
+    try:
+        (run,) = other.runs()
+        assert other.cancel(run.id)
+        until(lambda: other.runs(states=[RunState.CANCELLED]))
+    finally:
+        other.close(grace_seconds=0)
+    assert working.wait(timeout=30) == 0
+
+
+def test_two_hosts_of_one_name_do_not_both_start(shared: Any) -> None:
+    settings = shared.place.settings(host="one")
+    first = DurableEngine(settings)
+    first.launch(nothing)
+    elsewhere = settings.state_directory / "elsewhere"
+    elsewhere.mkdir()
+    try:
+        twin = DurableEngine(replace(settings, state_directory=elsewhere))
+        with pytest.raises(StateInUseError, match="another daemon calls itself host 'one'"):
+            twin.launch(nothing)
+        first.check()
+    finally:
+        first.close(grace_seconds=0)
+
+
+def test_a_host_that_was_taken_for_dead_ends(shared: Any, until: Until) -> None:
+    told: list[EngineError] = []
+    engine = DurableEngine(shared.place.settings(host="one"), told.append)
+    engine.launch(nothing)
+    try:
+        with psycopg.connect(shared.place.database_url) as connection:
+            connection.execute("DELETE FROM claude_flow.hosts")
+        until(lambda: told)
+        with pytest.raises(EngineError, match="its work was taken over"):
+            engine.check()
+    finally:
+        engine.close(grace_seconds=0)
