@@ -41,7 +41,9 @@ def test_reload_is_refused_with_an_invalid_configuration_and_the_service_goes_on
     assert refused.returncode == 78
     assert "github.poll_interval_seconds" in refused.stderr
     assert "Traceback" not in refused.stderr
-    running.configure(github={"poll_interval_seconds": 1})
+    running.configure(github={"poll_interval_seconds": 1, "repositories": []})
+    assert running.ctl("reload").returncode == 78
+    running.configure(github={"repositories": ["acme/greeter"]})
     assert running.ctl("status").returncode == 0
     assert "anew" in running.fine("reload")
 
