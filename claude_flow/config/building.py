@@ -10,7 +10,7 @@ from claude_flow.config.errors import ConfigError, Origin, Problem
 from claude_flow.config.layers import Layer, nest
 from claude_flow.config.schema import Schema
 from claude_flow.config.secret import FileFaultError, read_secret_file
-from claude_flow.config.snapshot import DEFAULT, Snapshot, file_problem, located
+from claude_flow.config.snapshot import DEFAULT, Secrets, Snapshot, file_problem, located
 from claude_flow.config.sources import Sources
 from claude_flow.config.validation import flatten, layer_problems, rule_problems
 from claude_flow.journal import Redactor
@@ -51,13 +51,15 @@ def build(sources: Sources, demands: Demands) -> Snapshot:
         together.extend(_startability_problems(values, demands))
         told = {problem.key for problem in problems}
         problems.extend(problem for problem in together if problem.key not in told)
-    secret_files: dict[str, str] = {}
+    contents: dict[str, str] = {}
     if demands.files:
-        problems.extend(_read_secret_files(schema, values, rank, secret_files, origin_of))
+        problems.extend(_read_secret_files(schema, values, contents, origin_of))
+    secret_files: dict[str, str] = {}
+    problems.extend(_take_contents(schema, values, contents, rank, secret_files, origin_of))
     if problems:
         raise ConfigError(_redacted(problems, schema, layers))
     _normalise(schema, values)
-    return Snapshot(schema, values, layers, secret_files, warnings)
+    return Snapshot(schema, values, layers, Secrets(contents, secret_files), warnings)
 
 
 def _startability_problems(values: Mapping[str, Any], demands: Demands) -> Iterator[Problem]:
@@ -89,12 +91,10 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def _read_secret_files(
     schema: Schema,
     values: dict[str, Any],
-    rank: Mapping[str, int],
-    secret_files: dict[str, str],
+    contents: dict[str, str],
     origin_of: Callable[[str], Origin],
 ) -> Iterator[Problem]:
-    """Put the content of named files into the settings they stand for."""
-    contents: dict[str, str] = {}
+    """Read the secret files that settings name into ``contents``, by the settings' keys."""
     for key, setting in schema.settings.items():
         path = values[key]
         if not setting.is_secret_file or not isinstance(path, str):
@@ -103,6 +103,20 @@ def _read_secret_files(
             contents[key] = read_secret_file(path)
         except FileFaultError as fault:
             yield file_problem(key, path, fault, origin_of(key))
+
+
+def _take_contents(
+    schema: Schema,
+    values: dict[str, Any],
+    contents: Mapping[str, str],
+    rank: Mapping[str, int],
+    secret_files: dict[str, str],
+    origin_of: Callable[[str], Origin],
+) -> Iterator[Problem]:
+    """Give the settings that a file stands for its first line, unless a later layer did.
+
+    ``secret_files`` learns which file each such setting came from.
+    """
     for key, setting in schema.settings.items():
         file_key = setting.from_file
         if file_key is None or file_key not in contents:

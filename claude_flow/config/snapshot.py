@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from claude_flow.config.errors import ConfigError, Origin, Problem
+from claude_flow.config.errors import Origin, Problem
 from claude_flow.config.layers import Layer
 from claude_flow.config.schema import Schema, Setting
 from claude_flow.config.secret import (
     FileFaultError,
     MissingFileError,
     Secret,
-    read_secret_file,
 )
 from claude_flow.config.validation import flatten
 from claude_flow.journal import MASK, Redactor
@@ -74,6 +73,18 @@ class Explanation:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What was read from secret files.
+
+    ``contents`` by the keys of the settings that name the files; ``sources`` the files' paths
+    by the keys of the settings that took their value from one.
+    """
+
+    contents: Mapping[str, str]
+    sources: Mapping[str, str]
+
+
 class Snapshot:
     """The values of all settings at one moment; what it gives cannot change it."""
 
@@ -82,7 +93,7 @@ class Snapshot:
         schema: Schema,
         values: Mapping[str, Any],
         layers: Sequence[Layer],
-        secret_files: Mapping[str, str],
+        secrets: Secrets,
         warnings: Sequence[str],
     ) -> None:
         self.schema = schema
@@ -90,7 +101,7 @@ class Snapshot:
         """By key, secrets in clear; not to be changed."""
         self.warnings = tuple(warnings)
         self._layers = tuple(layers)
-        self._secret_files = secret_files
+        self._secrets = secrets
 
     @property
     def file_text(self) -> str | None:
@@ -116,26 +127,21 @@ class Snapshot:
     def secret(self, key: str) -> Secret | None:
         """A secret setting, or the content of the file that a secret-file setting names.
 
-        None where it is not set. Raises KeyError for a key that is unknown or not secret,
-        ConfigError if the file has since become unusable.
+        Files are read when the configuration is loaded. None where it is not set, or its file
+        was not to be read. Raises KeyError for a key that is unknown or not secret.
         """
         setting = self.schema.settings[key]
         value = self.values[key]
         if not (setting.is_secret or setting.is_secret_file):
             raise KeyError(f"{key} is not secret")
-        if value is None:
-            return None
-        if setting.is_secret:
-            return Secret(value)
-        try:
-            return Secret(read_secret_file(value))
-        except FileFaultError as fault:
-            raise ConfigError([file_problem(key, value, fault, self.origin(key))]) from None
+        text = value if setting.is_secret else self._secrets.contents.get(key)
+        return None if text is None else Secret(text)
 
     def secrets(self) -> list[str]:
-        """Every secret text in it, for a redactor."""
+        """Every secret text in it, those from files included, for a redactor."""
         settings = self.schema.settings
-        return [v for k, v in self.values.items() if v is not None and settings[k].is_secret]
+        values = (v for k, v in self.values.items() if v is not None and settings[k].is_secret)
+        return [*values, *self._secrets.contents.values()]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as nested JSON values, secrets masked."""
@@ -166,8 +172,8 @@ class Snapshot:
             for layer in reversed(self._layers)
             if key in dict(flatten(self.schema, layer.document))
         ]
-        if key in self._secret_files:
-            origins.insert(0, Origin("secret file", self._secret_files[key]))
+        if key in self._secrets.sources:
+            origins.insert(0, Origin("secret file", self._secrets.sources[key]))
         return [*origins, DEFAULT]
 
     def explain(self, key: str) -> Explanation:
@@ -179,8 +185,15 @@ class Snapshot:
         return Explanation(key, shown, first, tuple(others), setting)
 
     def changes(self, other: Snapshot) -> tuple[str, ...]:
-        """The keys whose values differ in ``other``, by name."""
-        return tuple(sorted(k for k, v in self.values.items() if other.values[k] != v))
+        """The keys whose values, or the secrets in the files they name, differ in ``other``."""
+        mine, others = self._secrets.contents, other._secrets.contents
+        return tuple(
+            sorted(
+                key
+                for key, value in self.values.items()
+                if other.values[key] != value or others.get(key) != mine.get(key)
+            )
+        )
 
     @cached_property
     def redactor(self) -> Redactor:

@@ -85,6 +85,7 @@ def test_the_credential_gives_the_token_and_the_key_file(write: Write) -> None:
     key = config.secret("github.app.private_key_file")
     assert key is not None
     assert key.reveal() == "-----BEGIN KEY-----"
+    assert config.snapshot().secrets() == [TOKEN, "-----BEGIN KEY-----"]
 
 
 class TestTokenFile:
@@ -364,7 +365,7 @@ class TestReload:
         token_file = write("one", "token", 0o600)
         config = ConfigManager.load(write({"github": {"token_file": str(token_file)}}), environ={})
         token_file.write_text("two")
-        assert config.reload() == ("github.token",)
+        assert config.reload() == ("github.token", "github.token_file")
         assert config.get("github.token") == "two"
 
     def test_readers_in_other_threads_see_one_or_the_other(self, write: Write) -> None:

@@ -1,0 +1,123 @@
+"""What the HTTP API and claude-flowctl say is what the schemas of schemas/ describe."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_flow.config import schema_path
+from claude_flow.daemon.events import RunMoment
+from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import (
+    Attempt,
+    Phase,
+    Reason,
+    Run,
+    RunState,
+    Trigger,
+    TriggerKind,
+    Usage,
+)
+from claude_flow.ports import Progress, UnitState
+from claude_flow.service.status import HealthStatus, ProcessStatus, Resources, ServiceStatus
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def document(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(schema_path(f"{name}.schema.json").read_bytes())
+    return loaded
+
+
+def validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    registry = jsonschema_rs.Registry([("urn:claude-flow:run", document("run"))])
+    return jsonschema_rs.Draft202012Validator(document(name), registry=registry)
+
+
+# Whole seconds since 1970: hypothesis's own datetimes want naive bounds.
+times = st.integers(0, 4 * 10**9).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+moments = st.none() | times
+counts = st.none() | st.integers(0, 10**9)
+usages = st.builds(Usage, counts, counts, st.none() | st.floats(0, 1e6))
+reasons = st.none() | st.sampled_from(Reason)
+attempts = st.builds(
+    Attempt, st.integers(1, 99), moments, moments, reasons, st.none() | st.integers(), usages
+)
+runs = st.builds(
+    Run,
+    id=st.just("widgets-7-1f0c5e9a2b"),
+    issue=st.just(IssueRef.parse("acme/widgets#7")),
+    trigger=st.builds(
+        Trigger, st.sampled_from(TriggerKind), st.text(min_size=1), st.none() | st.text(), moments
+    ),
+    created_at=times,
+    state=st.sampled_from(RunState),
+    phase=st.none() | st.sampled_from(Phase),
+    reason=reasons,
+    detail=st.none() | st.text(),
+    attempts=st.lists(attempts, max_size=3).map(tuple),
+    pull_request=st.none() | st.just("https://github.com/acme/widgets/pull/8"),
+    started_at=moments,
+    ended_at=moments,
+)
+printable = st.characters(codec="utf-8")
+
+
+@given(runs)
+def test_runs(run: Run) -> None:
+    validator("run").validate(run.to_json())
+
+
+@given(runs, st.builds(Progress, usages, st.none() | st.text(printable)))
+def test_events(run: Run, progress: Progress) -> None:
+    for name, data in RunMoment(run, progress).parts:
+        validator("event").validate({"event": name, "data": data})
+
+
+UNIT = UnitState(
+    unit="claude-flow.service",
+    load="loaded",
+    active="active",
+    sub="running",
+    file="enabled",
+    result="success",
+    main_pid=5,
+    exit_status=None,
+    restarts=0,
+    status_text="idle",
+    active_since=NOW,
+    memory_bytes=1,
+    cpu_seconds=1.5,
+    tasks=3,
+)
+PROCESS = ProcessStatus(5, NOW, 7.5, 0.5, 10**8, 4, None, 0)
+
+
+@pytest.mark.parametrize("unit", [UNIT, None])
+@pytest.mark.parametrize("process", [PROCESS, None])
+@pytest.mark.parametrize("resources", [Resources(), Resources(1, 2.5, 3, 4, 5)])
+def test_status(
+    unit: UnitState | None, process: ProcessStatus | None, resources: Resources
+) -> None:
+    health = HealthStatus("pass", "127.0.0.1:8787", "0.1.0", {"loop:lastTick": []})
+    status = ServiceStatus(NOW, unit, None, process, resources, health)
+    validator("status").validate(status.to_dict())
+
+
+@pytest.mark.parametrize("name", ["run", "event", "status"])
+def test_they_are_schemas_and_refuse_what_is_not(name: str) -> None:
+    jsonschema_rs.meta.validate(document(name))
+    assert not validator(name).is_valid({})
+
+
+def test_the_words_are_the_models() -> None:
+    properties = document("run")["properties"]
+    assert properties["state"]["enum"] == list(RunState)
+    assert properties["phase"]["enum"] == [*Phase, None]
+    assert properties["reason"]["enum"] == [*Reason, None]
