@@ -125,9 +125,13 @@ class Mirrors:
 
     async def _pack(self, path: Path) -> None:
         packs = sum(1 for _ in (path / "objects" / "pack").glob("*.pack"))
-        if packs > _MANY_PACKS:
-            # -k keeps what no branch needs any more: runs may still build on it.
-            await self._git.run(Place(path), "repack", "-a", "-d", "-k", "-q")
+        if packs <= _MANY_PACKS:
+            return
+        # Rolls small packs up and, unlike others, keeps what no branch needs any more: runs
+        # may still build on it.
+        done = await self._git.run(Place(path), "repack", "--geometric=2", "-d", "-q")
+        if done.exit_code != 0:
+            _log.warning("could not repack the mirror %s: %s", path, words(done.stderr))
 
 
 def _swap(fresh: Path, path: Path) -> Path:

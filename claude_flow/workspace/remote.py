@@ -41,6 +41,8 @@ class Remote:
             "--no-recurse-submodules",
             self._settings.url(repository),
             *refspecs,
+            # As one pack each, however small: loose objects would pile up uncounted.
+            config=(("fetch.unpackLimit", "1"),),
             keep_open=(keep_open,),
         )
 
@@ -97,7 +99,11 @@ class Remote:
         )
 
     async def _talk(
-        self, place: Place, *arguments: str, keep_open: tuple[int, ...] = ()
+        self,
+        place: Place,
+        *arguments: str,
+        config: tuple[tuple[str, str], ...] = (),
+        keep_open: tuple[int, ...] = (),
     ) -> Completed:
         # The login may have to be asked for over the network: not in the event loop.
         credential = await asyncio.to_thread(self._settings.credential)
@@ -105,7 +111,7 @@ class Remote:
             return await self._git.run(
                 place,
                 *arguments,
-                config=offer.config,
+                config=(*config, *offer.config),
                 env={"GIT_ALLOW_PROTOCOL": self._allowed},
                 pass_fds=(*keep_open, *offer.fds),
                 timeout_seconds=self._settings.transfer_timeout_seconds,

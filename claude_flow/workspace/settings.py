@@ -9,7 +9,7 @@ from pathlib import Path
 from claude_flow.model.issue import Repository
 
 _HALF_AN_HOUR = 1800.0
-_TWO_MINUTES = 120.0
+_TEN_MINUTES = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class WorkspaceSettings:
     author_email: str
     ignored: tuple[str, ...] = ()
     transfer_timeout_seconds: float = _HALF_AN_HOUR
-    local_timeout_seconds: float = _TWO_MINUTES
+    local_timeout_seconds: float = _TEN_MINUTES
 
     def url(self, repository: Repository) -> str:
         """Where the repository is cloned from and pushed to."""
