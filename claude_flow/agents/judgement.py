@@ -131,9 +131,16 @@ class JudgedOutput:
         return None
 
     def _without_words(self, ended: ProcessEnded, what: str) -> str:
-        last = _one_line(ended.stderr_tail.strip().rpartition("\n")[2])
-        said = f": {last}" if last else "; see the attempt's stdout.log and stderr.log"
+        complaint = _complaint(ended.stderr_tail)
+        said = f": {complaint}" if complaint else "; see the attempt's stdout.log and stderr.log"
         return f"{self._rules.name} left with exit code {ended.exit_code} and {what}{said}"
+
+
+def _complaint(stderr: str) -> str:
+    """The line that says most: the last that speaks of an error, else the last."""
+    lines = [line for line in map(_one_line, stderr.splitlines()) if line]
+    telling = [line for line in lines if "error" in line.lower()]
+    return (telling or lines or [""])[-1]
 
 
 def _one_line(text: str) -> str:
