@@ -32,6 +32,7 @@ _VERSION = "1"
 _MAX_RESUMES = 100
 _WORKER_THREAD = "queue-worker-"  # as DBOS names them, followed by the queue's name
 _THREAD_END_SECONDS = 10.0
+_THREAD_POLL_SECONDS = 0.01
 _THREADS = 64
 _POOL_SIZE = 10
 _START_GRACE_SECONDS = 10.0
@@ -149,8 +150,7 @@ class DbosQueue:
 
     def check(self) -> None:
         """Raise EngineError unless the queue is being looked at."""
-        alive = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-        if _WORKER_THREAD + QUEUE in alive:
+        if _WORKER_THREAD + QUEUE in _workers():
             return
         # DBOS starts the thread of a new queue within a second.
         if self._dbos is None or time.monotonic() - self._launched_at > _START_GRACE_SECONDS:
@@ -162,9 +162,9 @@ class DbosQueue:
             for event in tuple(self._dbos.background_thread_stop_events):
                 event.set()
         # What a thread has just taken must reach the loop before the loop ends.
-        for thread in threading.enumerate():
-            if thread.name.startswith(_WORKER_THREAD):
-                thread.join(_THREAD_END_SECONDS)
+        deadline = time.monotonic() + _THREAD_END_SECONDS
+        while _workers() and time.monotonic() < deadline:
+            time.sleep(_THREAD_POLL_SECONDS)
 
     def close(self) -> None:
         """End everything; what still runs is resumed by the next launch."""
@@ -207,6 +207,12 @@ class DbosQueue:
 def workflow_id(run_id: str, number: int) -> str:
     """The id of an attempt in the queue: asked for twice, it is still one."""
     return f"{run_id}/a{number}"
+
+
+def _workers() -> set[str]:
+    return {
+        thread.name for thread in threading.enumerate() if thread.name.startswith(_WORKER_THREAD)
+    }
 
 
 async def _durable_step(name: str, do: Callable[[], Awaitable[Kept]]) -> Kept:
