@@ -29,6 +29,13 @@ class Call:
             raise ApiError(400, "Body should be a JSON object")
         return value
 
+    def refuse_unserved(self, *served: str) -> None:
+        """501 for a parameter that GitHub would heed and the stand-in would not."""
+        given = self.query if self.method == "GET" else self.data()
+        for name in given:
+            if name not in served:
+                raise ApiError(501, f"the stand-in does not serve the parameter {name!r} here")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from claude_flow.testing.git_store import GitStore
-from claude_flow.testing.github_state import GitHubState
+from claude_flow.testing.github_memory import GitHubMemory
 from claude_flow.testing.records import RepositoryRecord, role_at_least
 
 _ASK = {"WWW-Authenticate": 'Basic realm="GitHub"'}
@@ -39,7 +39,7 @@ class GitHttp:
     password. ``requests`` lists what came, without credentials.
     """
 
-    def __init__(self, state: GitHubState, store: GitStore) -> None:
+    def __init__(self, state: GitHubMemory, store: GitStore) -> None:
         self._store = store
         self._state = state
         self.requests: list[tuple[str, str, int]] = []

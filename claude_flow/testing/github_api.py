@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from claude_flow.testing.exchange import Answer, ApiError, Call, invalid
 from claude_flow.testing.github_json import Json, Renderer, time_text
-from claude_flow.testing.github_state import GitHubState
+from claude_flow.testing.github_memory import GitHubMemory
 from claude_flow.testing.records import IssueRecord, RepositoryRecord, UserRecord, role_at_least
 
 Operation = Callable[[Call], Answer]
@@ -28,7 +28,7 @@ _MAX_PAGE = 100
 class Api:
     """Shared ground of the operations: finding, permission, pages."""
 
-    def __init__(self, state: GitHubState, renderer: Renderer) -> None:
+    def __init__(self, state: GitHubMemory, renderer: Renderer) -> None:
         self.state = state
         self.render = renderer
 
@@ -119,6 +119,7 @@ class IssuesApi(Api):
     def list_issues(self, call: Call) -> Answer:
         """``GET …/issues``: pull requests too, as on GitHub."""
         record = self.repository(call)
+        call.refuse_unserved("labels", "state", "sort", "direction", "since", "per_page", "page")
         found = [issue for issue in record.issues.values() if _wanted(call, issue)]
         sort = call.query.get("sort", "created")
         by: dict[str, Callable[[IssueRecord], Any]] = {
@@ -144,6 +145,7 @@ class IssuesApi(Api):
 
     def update_issue(self, call: Call) -> Answer:
         """``PATCH …/issues/{issue_number}``: title, body and state."""
+        call.refuse_unserved("title", "body", "state")
         record = self.writable(call, "triage")
         issue = self.issue(call, record)
         data = call.data()
@@ -235,6 +237,7 @@ class IssuesApi(Api):
 
     def list_comments(self, call: Call) -> Answer:
         """``GET …/issues/{issue_number}/comments``, oldest first."""
+        call.refuse_unserved("since", "per_page", "page")
         record = self.repository(call)
         issue = self.issue(call, record)
         since = _since(call)

@@ -22,7 +22,7 @@ from claude_flow.testing.exchange import Answer, ApiError, Call, Checker, Exchan
 from claude_flow.testing.faults import Fault, Faults
 from claude_flow.testing.github_api import IssuesApi, Operation
 from claude_flow.testing.github_json import Renderer
-from claude_flow.testing.github_state import GitHubState
+from claude_flow.testing.github_memory import GitHubMemory
 from claude_flow.testing.pulls_api import PullsApi
 from claude_flow.testing.serving import LoopbackServer
 
@@ -50,13 +50,13 @@ class _Served:
 
 
 class GitHubServer:
-    """Answers HTTP for a ``GitHubState``.
+    """Answers HTTP for a ``GitHubMemory``.
 
     ``requests`` is the log, ``limits`` and ``faults`` are there to be scripted.
     """
 
     def __init__(
-        self, state: GitHubState, server: LoopbackServer, web: str, checker: Checker | None
+        self, state: GitHubMemory, server: LoopbackServer, web: str, checker: Checker | None
     ) -> None:
         self.state = state
         self.faults = Faults()

@@ -8,12 +8,15 @@ from claude_flow.testing.github_json import Json
 from claude_flow.testing.pull_json import pull_request, with_counts
 from claude_flow.testing.records import IssueRecord, PullRecord, RepositoryRecord
 
+MAX_TITLE_CHARACTERS = 256
+
 
 class PullsApi(Api):
     """Pull requests within one repository; the git server knows the branches."""
 
     def list_pulls(self, call: Call) -> Answer:
         """``GET …/pulls``, newest first unless told."""
+        call.refuse_unserved("state", "head", "base", "direction", "per_page", "page")
         record = self.repository(call)
         state = call.query.get("state", "open")
         if state not in {"open", "closed", "all"}:
@@ -44,13 +47,15 @@ class PullsApi(Api):
 
     def create_pull(self, call: Call) -> Answer:
         """``POST …/pulls``; 422 for an unknown branch, a twin, or nothing to merge."""
+        call.refuse_unserved("title", "head", "base", "body", "draft")
         record = self.writable(call, "write")
         data = call.data()
         title, base = data.get("title"), data.get("base", "")
         if not title:
             raise invalid("PullRequest", "title", "missing_field")
+        _check_length("title", title, MAX_TITLE_CHARACTERS)
         head = self._check_branches(record, data.get("head", ""), base)
-        _check_length(data.get("body"))
+        _check_length("body", data.get("body"), MAX_BODY_CHARACTERS)
         pull = PullRecord(head, base, bool(data.get("draft", False)))
         issue = self.state.new_pull(record, title, data.get("body"), call.login, pull)
         answer = self._whole(record, issue)
@@ -58,10 +63,11 @@ class PullsApi(Api):
 
     def update_pull(self, call: Call) -> Answer:
         """``PATCH …/pulls/{pull_number}``: title, body, state and base."""
+        call.refuse_unserved("title", "body", "state", "base")
         record = self.writable(call, "write")
         issue = self._pull(call, record)
         data = call.data()
-        _check_length(data.get("body"))
+        _check_length("body", data.get("body"), MAX_BODY_CHARACTERS)
         self.state.change_text(
             issue, title=data.get("title"), body=data.get("body"), editor=call.login
         )
@@ -116,7 +122,7 @@ def _refused(text: str) -> ApiError:
     return ApiError(422, "Validation Failed", [fault])
 
 
-def _check_length(body: str | None) -> None:
-    if body is not None and len(body) > MAX_BODY_CHARACTERS:
-        text = f"body is too long (maximum is {MAX_BODY_CHARACTERS} characters)"
-        raise invalid("PullRequest", "body", "custom", text)
+def _check_length(name: str, text: str | None, most: int) -> None:
+    if text is not None and len(text) > most:
+        words = f"{name} is too long (maximum is {most} characters)"
+        raise invalid("PullRequest", name, "custom", words)

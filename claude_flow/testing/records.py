@@ -123,3 +123,26 @@ class RepositoryRecord:
         if login.lower() == self.owner.lower():
             return "admin"
         return self.permissions.get(login.lower(), "none" if self.is_private else "read")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPullRequest:
+    """A pull request as a test reads it back."""
+
+    number: int
+    title: str
+    body: str
+    head: str
+    base: str
+    author: str | None
+    is_draft: bool
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenComment:
+    """A comment as a test reads it back."""
+
+    id: int
+    author: str | None
+    body: str

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from starlette.types import Receive, Scope, Send
 
@@ -108,13 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Prints one line of JSON when all answers: the addresses and the service's token.
     """
     options = _options(argv)
-    seed = json.loads(options.seed.read_text()) if options.seed is not None else {}
     enough = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: enough.set())
     ports = Ports(options.port, options.git_port, options.messages_port)
     with World(options.state, host=options.host, ports=ports) as world:
-        issues = plant(world.github, seed)
+        issues = plant(world.github, options.seed)
         ready = {
             "api_url": world.api_url,
             "git_base_url": world.git_base_url,
@@ -134,11 +133,30 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         description="A GitHub, a git server and a model provider on loopback, to try things in.",
     )
     parser.add_argument("--state", type=Path, required=True, help="an empty directory of its own")
-    parser.add_argument("--seed", type=Path, help="JSON that describes repositories and issues")
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        default={},
+        metavar="FILE",
+        help="JSON that describes repositories and issues",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     for name in ("--port", "--git-port", "--messages-port"):
         parser.add_argument(name, type=int, default=0, help="0, the default, is any free port")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if (options.state / "git").exists():
+        parser.error(f"{options.state} holds an earlier world: give an empty directory")
+    return options
+
+
+def _seed(path: str) -> dict[str, Any]:
+    try:
+        seed = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+    if not isinstance(seed, dict):
+        raise argparse.ArgumentTypeError(f"{path} does not hold a JSON object")
+    return seed
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The stand-in's git server, used by git itself."""
 
 import base64
+import gzip
 import os
 import subprocess
 from collections.abc import Iterator
@@ -87,6 +88,21 @@ def test_a_push_larger_than_one_buffer_arrives(world: World, clone: Git) -> None
     server = world.github.git.path(NAME)
     size = clone.run(f"--git-dir={server}", "cat-file", "-s", "work:large.bin").stdout
     assert int(size) == len(content)
+
+
+def test_a_packed_request_is_understood(world: World) -> None:
+    # git packs what it asks for once that is longer than a kilobyte.
+    answer = requests.post(
+        f"{world.git_base_url}/{NAME}.git/git-upload-pack",
+        data=gzip.compress(b"0014command=ls-refs\n0000"),
+        headers={
+            "Content-Encoding": "gzip",
+            "Content-Type": "application/x-git-upload-pack-request",
+            "Git-Protocol": "version=2",
+        },
+        timeout=10,
+    )
+    assert world.github.branches(NAME)["main"].encode() in answer.content
 
 
 def test_nobody_pushes_without_a_token(world: World, clone: Git) -> None:

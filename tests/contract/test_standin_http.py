@@ -240,3 +240,29 @@ def test_edits_of_a_text_come_newest_first(world: World, client: Client, clock: 
     missing = variables | {"number": 9}
     answer = client.send("POST", "/graphql", {"query": EDITS_QUERY, "variables": missing})
     assert answer.json()["errors"][0]["type"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", f"{ISSUES}?assignee=alice", None),
+        ("GET", "/repos/octo/widgets/pulls?sort=updated", None),
+        ("PATCH", f"{ISSUES}/1", {"assignees": ["alice"]}),
+    ],
+)
+def test_what_it_does_not_serve_it_says(
+    world: World, client: Client, method: str, path: str, body: object
+) -> None:
+    world.github.open_issue("octo/widgets", "T")
+    assert client.send(method, path, body).status_code == 501
+
+
+@pytest.mark.parametrize(
+    ("field", "length", "status"), [("title", 256, 201), ("title", 257, 422), ("body", 65537, 422)]
+)
+def test_a_pull_request_s_texts_must_be_of_a_size(
+    world: World, client: Client, field: str, length: int, status: int
+) -> None:
+    world.github.commit("octo/widgets", "work", {"a.py": "x = 1\n"})
+    request = {"title": "T", "head": "work", "base": "main", field: "x" * length}
+    assert client.send("POST", "/repos/octo/widgets/pulls", request).status_code == status

@@ -100,3 +100,33 @@ def test_a_wrong_wish_is_told(process: Process) -> None:
     ):
         assert answer.status_code == 400
         assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "words"),
+    [("{", "argument --seed"), ("[]", "does not hold a JSON object"), (None, "No such file")],
+)
+def test_a_wrong_seed_is_refused(tmp_path: Path, seed: str | None, words: str) -> None:
+    file = tmp_path / "seed.json"
+    if seed is not None:
+        file.write_text(seed)
+    done = _run("--state", tmp_path / "state", "--seed", file)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_an_earlier_world_s_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "git").mkdir()
+    done = _run("--state", tmp_path)
+    assert done.returncode == 2
+    assert f"{tmp_path} holds an earlier world" in done.stderr
+
+
+def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "claude_flow.testing.world", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
