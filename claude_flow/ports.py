@@ -378,9 +378,10 @@ class AgentTask:
 class AgentCommand:
     """How an agent is started. ``environment`` is all of it; ``stdin`` is written and closed.
 
-    ``files`` (absolute path to text) and ``directories`` exist before the start; those of the
-    files that are ``executable`` may be run. ``ignored`` are paths in the workspace that the
-    agent's own tools leave behind and that are no part of its work.
+    ``files`` (absolute path to text) exist before the start; those that are ``executable`` may
+    be run. ``directories`` are there and empty at the start and gone after the end. ``ignored``
+    are paths in the workspace that the agent's own tools leave behind and that are no part of
+    its work.
     """
 
     argv: tuple[str, ...]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from claude_flow.errors import ExecutionError
+from claude_flow.execution.directories import make_empty, remove
 from claude_flow.execution.limits import STALLED, TIMED_OUT
 from claude_flow.execution.logs import LogTail, last_text, size
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
@@ -90,6 +91,7 @@ class LocalExecution:
                 await _finish(lambda: self._end_runner(process))
         finally:
             await self._sweep(task, marker)
+            await _finish(lambda: _remove_all(command.directories))
         follower.read_rest()
         return follower.ended(await process.wait(), started_at, self._clock())
 
@@ -113,8 +115,10 @@ class LocalExecution:
             ends_with_stdin=True,
         )
         try:
-            for wanted in (directory, task.scratch, *command.directories):
+            for wanted in (directory, task.scratch):
                 wanted.mkdir(parents=True, exist_ok=True)
+            for wanted in command.directories:
+                make_empty(wanted)
             # Texts come from issues and may hold anything, lone surrogates included.
             for path, text in command.files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,6 +265,11 @@ async def _start_runner(files: AttemptFiles, environment: Mapping[str, str]) -> 
             )
         except (OSError, ValueError) as error:
             raise ExecutionError(f"could not start claude-flow-run: {error}") from error
+
+
+def _remove_all(directories: tuple[Path, ...]) -> None:
+    for directory in directories:
+        remove(directory)
 
 
 def _open_to_append(path: Path) -> IO[bytes]:

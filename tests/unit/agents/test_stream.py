@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_flow.agents.stream import StreamReader
@@ -38,7 +38,8 @@ def test_any_bytes_are_borne(lines: list[bytes]) -> None:
     assert not reader.refused_key
 
 
-@given(st.lists(EVENTS | st.dictionaries(st.text(), JSON)))
+@settings(max_examples=40)
+@given(st.lists(EVENTS | st.dictionaries(st.text(), JSON), max_size=5))
 def test_any_json_is_borne_and_gives_sound_numbers(events: list[dict[str, Any]]) -> None:
     reader = read(*events)
     usage = reader.progress.usage
@@ -49,6 +50,7 @@ def test_any_json_is_borne_and_gives_sound_numbers(events: list[dict[str, Any]])
     assert reader.result is None or reader.result.is_error or is_clean
 
 
+@settings(max_examples=10)
 @given(depth=st.integers(1000, 200_000))
 def test_deep_nesting_is_borne(depth: int) -> None:
     assert read('{"a":' * depth).result is None

@@ -233,6 +233,27 @@ async def test_files_and_directories_are_there_before_the_start(tmp_path: Path) 
     assert data.stat().st_mode & 0o111 == 0
 
 
+async def test_throw_away_directories_are_empty_before_and_gone_after(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    temporary = tmp_path / "scratch" / "tmp"
+    (temporary / "left by an earlier daemon").mkdir(parents=True)
+    script = f"ls {temporary}; cd {temporary} && mkdir -p a/b && touch a/b/c && ln -s {kept} l"
+    command = AgentCommand(
+        ("sh", "-c", f"{script}; chmod 0500 a/b a; chmod 0 a/b"),
+        {"PATH": os.environ["PATH"]},
+        "",
+        {},
+        directories=(temporary,),
+    )
+    lines = Lines()
+    await execution_in(tmp_path).run(task_in(tmp_path), command, AMPLE, lines, ignore)
+    assert lines.lines == []
+    assert not temporary.exists()
+    assert (kept / "file").exists()
+
+
 async def test_long_and_broken_lines_arrive(tmp_path: Path) -> None:
     script = "head -c 400000 /dev/zero | tr '\\0' x; printf '\\n\\377\\nno end'"
     lines = Lines()
