@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from claude_flow.errors import PushRejectedError, WorkspaceError
+from claude_flow.errors import (
+    GitUnreachableError,
+    ProcessTimedOutError,
+    PushRejectedError,
+    WorkspaceError,
+)
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Completed
 from claude_flow.workspace.credentials import offered
@@ -107,15 +112,23 @@ class Remote:
     ) -> Completed:
         # The login may have to be asked for over the network: not in the event loop.
         credential = await asyncio.to_thread(self._settings.credential)
-        with offered(credential, self._settings.git_base_url) as offer:
-            return await self._git.run(
-                place,
-                *arguments,
-                config=(*config, *offer.config),
-                env={"GIT_ALLOW_PROTOCOL": self._allowed},
-                pass_fds=(*keep_open, *offer.fds),
-                timeout_seconds=self._settings.transfer_timeout_seconds,
-            )
+        try:
+            with offered(credential, self._settings.git_base_url) as offer:
+                return await self._git.run(
+                    place,
+                    *arguments,
+                    config=(*config, *offer.config),
+                    env={"GIT_ALLOW_PROTOCOL": self._allowed},
+                    pass_fds=(*keep_open, *offer.fds),
+                    timeout_seconds=self._settings.transfer_timeout_seconds,
+                )
+        except WorkspaceError as error:
+            if not isinstance(error.__cause__, ProcessTimedOutError):
+                raise
+            raise GitUnreachableError(
+                f"the git server {self._settings.git_base_url} is too slow: {error.message}",
+                hint="check the network; it is worth trying again later",
+            ) from error
 
 
 def _refusal(porcelain: bytes) -> str | None:
