@@ -118,6 +118,8 @@ class ServiceManager:
 
     def kill(self, signal: int = signals.SIGKILL) -> None:
         """Send a signal to every process of the service."""
+        if not self._is_still_there():
+            raise ServiceError(f"{self.unit} is not running: there is nothing to kill")
         self._units.kill(self.unit, signal=signal)
 
     def is_active(self) -> bool:

@@ -274,5 +274,6 @@ def _refused(what: str, error: SdBusBaseError) -> ServiceError:
     texts = error.args[1:] if isinstance(error, SdBusUnmappedMessageError) else error.args
     text = " ".join(str(part) for part in texts) or type(error).__name__
     return ServiceError(
-        f"systemd refused to {what}: {text}", hint="see that it runs: systemctl is-system-running"
+        f"systemd refused to {what}: {text}",
+        hint="systemd's own journal may say more: journalctl -b _PID=1 -e",
     )

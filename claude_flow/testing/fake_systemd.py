@@ -40,10 +40,10 @@ _STOP_SECONDS = 10.0
 _CLD_EXITED, _CLD_KILLED = 1, 2
 
 
-class NoSuchProcessError(DbusFailedError):
-    """There is no process to send a signal to."""
+class NoSuchUnitError(DbusFailedError):
+    """The unit is not in memory: nothing runs of it and nothing is left to tell."""
 
-    dbus_error_name = f"{_NAME}.NoSuchProcess"
+    dbus_error_name = f"{_NAME}.NoSuchUnit"
 
 
 class NotApplicableError(DbusFailedError):
@@ -200,7 +200,7 @@ class Process:
     def kill(self, number: int) -> None:
         """Send a signal to the process."""
         if self._process is None:
-            raise NoSuchProcessError(f"Unit {self.file.name} has no process to kill.")
+            raise NoSuchUnitError(f"Unit {self.file.name} not loaded.")
         self._process.send_signal(number)
 
     def forget_failure(self) -> None:
