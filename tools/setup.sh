@@ -1,10 +1,11 @@
 #!/bin/sh
 # Sets up what the project needs, once: Debian packages, then a virtual environment in .venv.
-# Usage: tools/setup.sh runtime|dev     (dev: everything the tests and linters need as well)
+# Usage: tools/setup.sh runtime|dev|agents
+#   dev: everything the tests and linters need as well; agents: the real agents' CLIs, in .cache
 set -eu
 
 cd "$(dirname "$0")/.."
-flavour=${1:?usage: tools/setup.sh runtime|dev}
+flavour=${1:?usage: tools/setup.sh runtime|dev|agents}
 requirements=requirements/$flavour.txt
 venv=.venv
 
@@ -37,6 +38,11 @@ install_packages() {
 }
 
 case $flavour in
+    agents)
+        # Any Node.js and npm will do, wherever they come from.
+        { command -v node && command -v npm; } >/dev/null || install_packages tools/packages-agents.txt
+        exec .venv/bin/python tools/install_agents.py .cache/agents >&2
+        ;;
     runtime) install_packages tools/packages-runtime.txt ;;
     dev) install_packages tools/packages-runtime.txt tools/packages-dev.txt ;;
     *) fail "no such flavour: $flavour" ;;

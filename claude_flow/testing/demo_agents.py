@@ -30,15 +30,13 @@ def demo_agent(kind: str) -> DemoAgent:
     if kind == "scripted":
         command = [sys.executable, "-m", "claude_flow.testing.agent", "--pause", _PAUSE_SECONDS]
         return DemoAgent({"agent": "command", "command": command})
-    prefix = _CHECKOUT / ".cache" / "agents"
-    installer = _CHECKOUT / "tools" / "install_agents.py"
-    if not installer.is_file():
+    setup = _CHECKOUT / "tools" / "setup.sh"
+    if not setup.is_file():
         raise ClaudeFlowError(
-            f"{installer} is missing", hint="run the demo with a real agent from a checkout"
+            f"{setup} is missing", hint="run the demo with a real agent from a checkout"
         )
-    installed = subprocess.run([sys.executable, str(installer), str(prefix)], check=False)
-    if installed.returncode != 0:
+    if subprocess.run([str(setup), "agents"], check=False).returncode != 0:
         raise ClaudeFlowError(
             "the agents could not be installed", hint="the lines above say what is missing"
         )
-    return DemoAgent({"agent": kind, "install_prefix": str(prefix)})
+    return DemoAgent({"agent": kind, "install_prefix": str(_CHECKOUT / ".cache" / "agents")})
