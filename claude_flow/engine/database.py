@@ -23,13 +23,20 @@ _READ_ONLY = "claude_flow_read_only"
 
 
 class Database:
-    """Connections and transactions; every failure becomes an EngineError."""
+    """Connections and transactions; every failure becomes an EngineError.
 
-    def __init__(self, database_url: str | None, state_directory: Path) -> None:
+    Without ``keep_connections`` each is closed after its use, so there is nothing to close.
+    """
+
+    def __init__(
+        self, database_url: str | None, state_directory: Path, *, keep_connections: bool = True
+    ) -> None:
         self.url = _url(database_url, state_directory)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._file = state_directory / _STATE_FILE
-        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        pool = sa.QueuePool if keep_connections else sa.NullPool
+        make = _sqlite_engine if self.is_sqlite else _postgres_engine
+        self.engine = make(self.url, pool)
 
     @property
     def exists(self) -> bool:
@@ -113,8 +120,8 @@ def _url(database_url: str | None, state_directory: Path) -> sa.URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url)
+def _sqlite_engine(url: sa.URL, pool: type[sa.Pool]) -> sa.Engine:
+    engine = sa.create_engine(url, poolclass=pool)
 
     @sa.event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
@@ -131,14 +138,12 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _postgres_engine(url: sa.URL) -> sa.Engine:
+def _postgres_engine(url: sa.URL, pool: type[sa.Pool]) -> sa.Engine:
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(_CONNECT_TIMEOUT_SECONDS)})
     return sa.create_engine(
         url,
+        poolclass=pool,
         pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=5,
-        pool_timeout=_CONNECT_TIMEOUT_SECONDS,
         connect_args={"application_name": "claude-flow"},
     )

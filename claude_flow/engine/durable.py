@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 
 from claude_flow.engine.attempts import Attempts, DurableStep
@@ -22,6 +23,7 @@ from claude_flow.ports import AttemptWorkflow
 logger = logging.getLogger(__name__)
 
 _LAST_STEP_SECONDS = 10.0
+_LOW_SPACE_BYTES = 64 * 2**20
 
 
 class DurableEngine:
@@ -38,6 +40,7 @@ class DurableEngine:
         self._limits = (settings.max_concurrent_runs, settings.max_concurrent_runs_per_repository)
         self._on_fatal = on_fatal
         self._fatal: EngineError | None = None
+        self._was_low = False
         self._lock = StateLock(settings.state_directory)
         self._database = Database(settings.database_url, settings.state_directory)
         self._record = RunRecord(self._database)
@@ -139,6 +142,8 @@ class DurableEngine:
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""
+        if self._space_is_low():
+            return 0
         waiting_or_running = self._record.active_count(None)
         free = self._limits[0] - waiting_or_running
         if repository is not None:
@@ -157,6 +162,18 @@ class DurableEngine:
         self._queue.check()
         self._keeper.check()
         self._record.check()
+
+    def _space_is_low(self) -> bool:
+        free = shutil.disk_usage(self._settings.state_directory).free
+        was_low, self._was_low = self._was_low, free < _LOW_SPACE_BYTES
+        if self._was_low and not was_low:
+            logger.warning(
+                "only %d MiB are free in %s: no new run starts until there are %d",
+                free // 2**20,
+                self._settings.state_directory,
+                _LOW_SPACE_BYTES // 2**20,
+            )
+        return self._was_low
 
     def _driver(self, work: AttemptWorkflow) -> Drive:
         async def drive(run_id: str, number: int, durable: DurableStep) -> None:

@@ -195,7 +195,7 @@ class RunRecord:
 
 def open_record(database_url: str | None, state_directory: Path) -> RunRecord:
     """The record for reading, from any process; nothing is made or changed."""
-    return RunRecord(Database(database_url, state_directory))
+    return RunRecord(Database(database_url, state_directory, keep_connections=False))
 
 
 def partition(repository: Repository) -> str:

@@ -18,9 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from claude_flow.engine.database import Database
 from claude_flow.engine.durable import DurableEngine
-from claude_flow.engine.record import RunRecord
+from claude_flow.engine.record import open_record
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, Trigger, TriggerKind
@@ -296,11 +295,8 @@ class Daemons:
         return [line.split() for line in lines]
 
     def runs(self) -> list[Run]:
-        database = Database(self.place.database_url, self.place.settings().state_directory)
-        try:
-            return RunRecord(database).runs()
-        finally:
-            database.close()
+        directory = self.place.settings().state_directory
+        return open_record(self.place.database_url, directory).runs()
 
     def end(self) -> None:
         for daemon in self.started:
@@ -313,6 +309,15 @@ class Daemons:
 def daemons(place: Place) -> Iterator[Daemons]:
     """Daemons on each kind of database; none outlives the test."""
     daemons = Daemons(place)
+    yield daemons
+    daemons.end()
+
+
+@pytest.fixture
+def on_sqlite(launched_sqlite: Path, tmp_path: Path) -> Iterator[Daemons]:
+    """Daemons on SQLite."""
+    shutil.copy(launched_sqlite, tmp_path)
+    daemons = Daemons(Place(None, tmp_path))
     yield daemons
     daemons.end()
 

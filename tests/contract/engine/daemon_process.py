@@ -20,6 +20,7 @@ from typing import Any
 
 from claude_flow.engine.durable import DurableEngine
 from claude_flow.engine.settings import EngineSettings
+from claude_flow.errors import ClaudeFlowError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import AttemptStarted, RunEnded
@@ -71,4 +72,9 @@ def main(place: dict[str, Any], log: Path, issues: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    try:
+        main(json.loads(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    except ClaudeFlowError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        os._exit(error.exit_code)
