@@ -66,7 +66,7 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def cut(whole: dict[str, Any], origin: str) -> dict[str, Any]:
+def cut(whole: dict[str, Any], origin: str, licence: str) -> dict[str, Any]:
     """The served operations and what they refer to."""
     paths = {
         path: {method: without_prose(whole["paths"][path][method]) for method in methods}
@@ -80,11 +80,7 @@ def cut(whole: dict[str, Any], origin: str) -> dict[str, Any]:
             components[kind][name] = without_prose(whole["components"][kind][name])
             waiting += sorted(set(references(components[kind][name])))
     info = {key: whole["info"][key] for key in ("title", "version", "license")}
-    info["description"] = (
-        f"Cut by tools/cut_openapi.py from {origin}, Copyright (c) 2020 Octokit contributors, "
-        "MIT licence: permission is granted to use, copy, modify and distribute it provided "
-        "that this notice is kept; it comes without warranty of any kind."
-    )
+    info["description"] = f"Cut by tools/cut_openapi.py from {origin}. {licence}"
     return {
         "openapi": whole["openapi"],
         "info": info,
@@ -100,7 +96,8 @@ def main() -> None:
     package = parser.parse_args().package
     manifest = json.loads((package / "package.json").read_text())
     whole = json.loads((package / "generated" / "api.github.com.json").read_text())
-    description = cut(whole, f"npm {manifest['name']} {manifest['version']}")
+    licence = " ".join((package / "LICENSE").read_text().split())
+    description = cut(whole, f"npm {manifest['name']} {manifest['version']}", licence)
     TARGET.write_text(json.dumps(description, indent=1) + "\n")
     print(f"{TARGET}: {TARGET.stat().st_size} bytes")
 

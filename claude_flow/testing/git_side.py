@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The size of a change: files, and lines in them."""
+
+    files: int
+    additions: int
+    deletions: int
 
 
 class GitSide(Protocol):
@@ -42,6 +52,10 @@ class GitSide(Protocol):
         """How many commits ``head`` has that ``base`` has not."""
         ...
 
+    def changes(self, full_name: str, base: str, head: str) -> Changes:
+        """What ``head`` changed since it left ``base``."""
+        ...
+
     def files(self, full_name: str, branch: str) -> dict[str, str]:
         """The text files of a branch and their contents."""
         ...
@@ -53,7 +67,6 @@ class _Repository:
     protected: set[str] = field(default_factory=set)
     # Each branch as its commits, oldest first.
     history: dict[str, list[str]] = field(default_factory=dict)
-    contents: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class MemoryGit:
@@ -61,6 +74,8 @@ class MemoryGit:
 
     def __init__(self) -> None:
         self._repositories: dict[str, _Repository] = {}
+        # The files of every commit.
+        self._contents: dict[str, dict[str, str]] = {}
 
     def path(self, full_name: str) -> Path:
         """A path where nothing is."""
@@ -79,11 +94,11 @@ class MemoryGit:
         repository = self._repositories[full_name]
         start = branch if branch in repository.history else repository.default_branch
         history = list(repository.history.get(start, []))
-        contents = {**repository.contents.get(start, {}), **files}
+        contents = {**(self._contents[history[-1]] if history else {}), **files}
         told = repr((history, sorted(contents.items()), message, author))
         commit = hashlib.sha1(told.encode(), usedforsecurity=False).hexdigest()
         repository.history[branch] = [*history, commit]
-        repository.contents[branch] = contents
+        self._contents[commit] = contents
         return commit
 
     def move(self, old: str, new: str) -> None:
@@ -104,6 +119,24 @@ class MemoryGit:
         history = self._repositories[full_name].history
         return len(set(history[head]) - set(history[base]))
 
+    def changes(self, full_name: str, base: str, head: str) -> Changes:
+        """See ``GitSide``."""
+        history = self._repositories[full_name].history
+        common = [one for one in history[head] if one in history[base]]
+        before = self._contents[common[-1]] if common else {}
+        after = self._contents[history[head][-1]]
+        changed = [
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        ]
+        marks = [
+            line[:2]
+            for name in changed
+            for line in difflib.ndiff(
+                before.get(name, "").splitlines(), after.get(name, "").splitlines()
+            )
+        ]
+        return Changes(len(changed), marks.count("+ "), marks.count("- "))
+
     def files(self, full_name: str, branch: str) -> dict[str, str]:
         """See ``GitSide``."""
-        return dict(self._repositories[full_name].contents[branch])
+        return dict(self._contents[self._repositories[full_name].history[branch][-1]])

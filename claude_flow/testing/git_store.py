@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from claude_flow.testing.git_side import Changes
+
 _PROTECTED = "protected-branches"
 _UPDATE_HOOK = f"""#!/bin/sh
 # Called by receive-pack with: ref old new. Refuses what GitHub's branch protection refuses.
@@ -88,6 +90,15 @@ class GitStore:
         """How many commits ``head`` has that ``base`` has not."""
         count = self._in(full_name, "rev-list", "--count", f"refs/heads/{base}..refs/heads/{head}")
         return int(count)
+
+    def changes(self, full_name: str, base: str, head: str) -> Changes:
+        """What ``head`` changed since it left ``base``; binary files count no lines."""
+        listing = self._in(full_name, "diff", "--numstat", f"refs/heads/{base}...refs/heads/{head}")
+        counts = [line.split("\t")[:2] for line in listing.splitlines()]
+        added, deleted = (
+            sum(int(count[side]) for count in counts if count[side] != "-") for side in (0, 1)
+        )
+        return Changes(len(counts), added, deleted)
 
     def files(self, full_name: str, branch: str) -> dict[str, str]:
         """The text files of a branch and their contents."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from claude_flow.testing.git_side import Changes
 from claude_flow.testing.github_json import Json, Renderer
 from claude_flow.testing.records import IssueRecord, RepositoryRecord, UserRecord
 
@@ -75,12 +76,12 @@ def pull_request(
     }
 
 
-def with_counts(simple: Json, *, comments: int, commits: int) -> Json:
+def with_counts(simple: Json, changes: Changes, *, comments: int, commits: int) -> Json:
     """A ``pull-request`` from its simple form: what single answers hold."""
     return simple | {
-        "additions": 0,
-        "deletions": 0,
-        "changed_files": 0,
+        "additions": changes.additions,
+        "deletions": changes.deletions,
+        "changed_files": changes.files,
         "comments": comments,
         "commits": commits,
         "review_comments": 0,

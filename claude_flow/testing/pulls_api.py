@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from claude_flow.testing.exchange import Answer, ApiError, Call, invalid
+from claude_flow.testing.git_side import Changes
 from claude_flow.testing.github_api import MAX_BODY_CHARACTERS, Api
 from claude_flow.testing.github_json import Json
 from claude_flow.testing.pull_json import pull_request, with_counts
@@ -105,16 +106,16 @@ class PullsApi(Api):
         return pull_request(self.render, record, issue, self.state.users, commits)
 
     def _whole(self, record: RepositoryRecord, issue: IssueRecord) -> Json:
-        commits = self.state.git.branches(record.full_name)
-        pull = issue.pull
-        known = pull is not None and pull.head in commits and pull.base in commits
-        ahead = (
-            self.state.git.ahead(record.full_name, pull.base, pull.head)
-            if pull is not None and known
-            else 0
-        )
+        git, name = self.state.git, record.full_name
+        commits = git.branches(name)
         simple = self._simple(record, issue, commits)
-        return with_counts(simple, comments=len(issue.comments), commits=ahead)
+        changes, ahead = Changes(0, 0, 0), 0
+        pull = issue.pull
+        # A branch may be gone by now.
+        if pull is not None and pull.head in commits and pull.base in commits:
+            changes = git.changes(name, pull.base, pull.head)
+            ahead = git.ahead(name, pull.base, pull.head)
+        return with_counts(simple, changes, comments=len(issue.comments), commits=ahead)
 
 
 def _refused(text: str) -> ApiError:

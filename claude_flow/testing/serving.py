@@ -21,7 +21,11 @@ class LoopbackServer:
         # Only with the protocol named does asyncio send small answers at once (TCP_NODELAY).
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise OSError(error.errno, f"cannot listen on {host}:{port}") from error
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         self._server: uvicorn.Server | None = None

@@ -112,7 +112,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: enough.set())
     ports = Ports(options.port, options.git_port, options.messages_port)
-    with World(options.state, host=options.host, ports=ports) as world:
+    try:
+        stage = World(options.state, host=options.host, ports=ports)
+    except OSError as error:
+        sys.stderr.write(f"the stand-in world cannot begin: {error}\n")
+        return 1
+    with stage as world:
         issues = plant(world.github, options.seed)
         ready = {
             "api_url": world.api_url,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.testing.git_side import GitSide, MemoryGit
+from claude_flow.testing.git_side import Changes, GitSide, MemoryGit
 from claude_flow.testing.git_store import GitStore
 
 NAME = "octo/widgets"
@@ -30,6 +30,12 @@ def test_branches_part(side: GitSide) -> None:
     side.commit(NAME, "work", {"b.py": "z\n"}, "Change b", author="ada")
     side.commit(NAME, "main", {"c.py": "z\n"}, "Add c", author="ada")
     assert (side.ahead(NAME, "main", "work"), side.ahead(NAME, "work", "main")) == (2, 1)
+
+
+def test_a_change_has_a_size(side: GitSide) -> None:
+    side.commit(NAME, "work", {"a.py": "x = 2\ny = 3\n", "b.py": "z\n"}, "Change", author="ada")
+    side.commit(NAME, "main", {"c.py": "z\n"}, "Add c", author="ada")
+    assert side.changes(NAME, "main", "work") == Changes(files=2, additions=3, deletions=1)
 
 
 def test_a_moved_repository_keeps_its_branches(side: GitSide) -> None:

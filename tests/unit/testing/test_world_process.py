@@ -122,6 +122,14 @@ def test_an_earlier_world_s_directory_is_refused(tmp_path: Path) -> None:
     assert f"{tmp_path} holds an earlier world" in done.stderr
 
 
+def test_a_taken_port_is_told(process: Process, tmp_path: Path) -> None:
+    port = process.ready["api_url"].rpartition(":")[2]
+    done = _run("--state", tmp_path, "--git-port", port)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "claude_flow.testing.world", *map(str, arguments)],
