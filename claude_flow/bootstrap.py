@@ -91,9 +91,7 @@ def wire(
     patience = patience or Patience()
     token = _token_of(config)
     engine = DurableEngine(_engine_settings(config, clock), on_fatal)
-    github = GitHubClient(
-        ApiSession(config.get("github.api_url"), token, clock=clock, monotonic=time.monotonic)
-    )
+    github = make_github(config, clock=clock)
     state = Path(config.get("service.state_directory"))
     workspaces = GitWorkspaces(_workspace_settings(config, state, token, environ), ProcessRunner())
     progress = LiveProgress()
@@ -102,7 +100,7 @@ def wire(
     )
 
     def agent() -> Agent:
-        return make_agent(_agent_settings(config), environ)
+        return agent_of(config, environ)
 
     attempts = AttemptRunner(
         engine=engine,
@@ -147,6 +145,19 @@ def wire(
         set_limits=engine.set_limits,
         clock=clock,
     )
+
+
+def make_github(config: ConfigManager, *, clock: Callable[[], datetime] = utc_now) -> GitHubClient:
+    """GitHub as the configuration names it, with its credential; nothing is asked yet."""
+    session = ApiSession(
+        config.get("github.api_url"), _token_of(config), clock=clock, monotonic=time.monotonic
+    )
+    return GitHubClient(session)
+
+
+def agent_of(config: ConfigManager, environ: Mapping[str, str]) -> Agent:
+    """The agent that the configuration in force names."""
+    return make_agent(_agent_settings(config), environ)
 
 
 def open_record(config: ConfigManager) -> RunRecord:

@@ -13,7 +13,7 @@ from claude_flow import journal
 from claude_flow.cli import runs, service
 from claude_flow.cli.config import app as config_app
 from claude_flow.cli.output import PROGRAM, say, say_error
-from claude_flow.cli.session import Session
+from claude_flow.cli.session import Session, session_of
 from claude_flow.errors import ClaudeFlowError
 from claude_flow.version import __version__
 
@@ -59,6 +59,18 @@ def root(
 ) -> None:
     """Make the session that the command works in."""
     context.obj = Session(config, os.environ)
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check this host end to end and say how to mend what is wrong."""
+    from claude_flow.cli.doctor import doctor as examine  # noqa: PLC0415 - loads every part
+
+    examine(session_of(context), as_json=as_json)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def test_help_names_every_command() -> None:
     text = ctl("--help").stdout
     for command in ("status", "start", "stop", "restart", "reload", "enable", "disable", "kill"):
         assert f"\n  {command} " in text
-    for command in ("logs", "run", "runs", "config"):
+    for command in ("logs", "run", "runs", "config", "doctor"):
         assert f"\n  {command} " in text
     assert "\x1b" not in text
 

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+def graded(findings: list[dict[str, Any]], grade: str) -> dict[str, str]:
+    return {item["check"]: item["text"] for item in findings if item["status"] == grade}
+
+
+def test_a_host_that_is_well(running: Any) -> None:
+    running.fine("enable")
+    findings = running.json("doctor")["findings"]
+    assert graded(findings, "fail") == {}
+    passed = graded(findings, "pass")
+    assert {"configuration", "git", "agent", "state", "record", "github", "systemd"} <= set(passed)
+    assert [item["text"] for item in findings if item["check"] == "github"] == [
+        "acme/greeter can be read",
+        "acme/slow can be read",
+    ]
+    assert any(item["check"] == "health" and item["status"] != "fail" for item in findings)
+
+
+def test_every_fault_is_found_at_once_with_what_to_do(host: Any) -> None:
+    host.configure(
+        github={"token": "ghp_" + "0" * 36, "repositories": ["acme/greeter"]},
+        claude_flow={"command": ["/nowhere/agent"]},
+    )
+    done = host.ctl("doctor")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    failed = {line.split()[1] for line in lines if line.startswith("fail")}
+    assert failed == {"agent:", "github:", "systemd:", "health:"}
+    hints = [line for line in lines if line.lstrip().startswith("->")]
+    assert len(hints) >= len(failed)
+    assert "ghp_0" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_repository_that_does_not_exist_is_named(host: Any) -> None:
+    host.configure(github={"repositories": ["acme/greeter", "acme/missing"]})
+    done = host.ctl("doctor")
+    assert done.returncode == 1
+    [line] = [line for line in done.stdout.splitlines() if "acme/missing" in line]
+    assert line.startswith("fail")
+
+
+def test_a_configuration_without_repositories_is_78(host: Any) -> None:
+    host.configure(github={"repositories": []})
+    assert host.ctl("doctor").returncode == 78
