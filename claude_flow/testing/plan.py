@@ -66,11 +66,14 @@ Edit = Write | Replace
 
 
 def edits_in(text: str) -> list[Edit]:
-    """The edits that ``text`` asks for, in its order; empty if it asks for none."""
+    """The edits that ``text`` asks for, in its order; empty if it asks for none.
+
+    What is said twice is meant once: claude-flow repeats the objective in its own prompt.
+    """
     text = text.replace("\r\n", "\n")
     found = [match for phrase in _PHRASES for match in phrase.finditer(text)]
     found.sort(key=lambda match: match.start())
-    return [_edit(match) for match in found]
+    return list(dict.fromkeys(_edit(match) for match in found))
 
 
 def _edit(match: re.Match[str]) -> Edit:

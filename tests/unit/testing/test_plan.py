@@ -38,6 +38,11 @@ def test_edits_keep_the_issue_s_order() -> None:
     ]
 
 
+def test_what_is_said_twice_is_meant_once() -> None:
+    wish = "In `a.py` replace `x = 1` with `x = 2`.\n"
+    assert edits_in(wish + "Again:\n" + wish) == [Replace("a.py", "x = 1", "x = 2")]
+
+
 def test_edits_change_files(tmp_path: Path) -> None:
     Write("pkg/a.py", "x = 1\nx = 1\n").apply(tmp_path)
     Replace("pkg/a.py", "x = 1", "x = 2").apply(tmp_path)
