@@ -87,10 +87,6 @@ class WorkspaceUnreachableError(WorkspaceError):
     """The git server could not be reached or broke off. Trying again later may help."""
 
 
-class GitUnreachableError(WorkspaceError):
-    """The git server gave no usable answer: DNS, connection, time-out or 5xx. Later may help."""
-
-
 class PushRejectedError(WorkspaceError):
     """The git server refused the push: a protected branch, a moved branch, a missing right."""
 

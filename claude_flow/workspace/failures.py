@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from claude_flow.errors import GitUnreachableError, WorkspaceError
+from claude_flow.errors import WorkspaceError, WorkspaceUnreachableError
 
 _LONGEST = 600
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -82,7 +82,7 @@ def server_error(doing: str, stderr: bytes) -> WorkspaceError:
     kind = fault(stderr)
     message = f"{doing} failed: {words(stderr)}"
     if kind is Fault.UNREACHABLE:
-        return GitUnreachableError(message, hint=_HINTS[kind])
+        return WorkspaceUnreachableError(message, hint=_HINTS[kind])
     return WorkspaceError(message, hint=_HINTS.get(kind))
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from claude_flow.errors import (
-    GitUnreachableError,
     ProcessTimedOutError,
     PushRejectedError,
     WorkspaceError,
+    WorkspaceUnreachableError,
 )
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Completed
@@ -125,7 +125,7 @@ class Remote:
         except WorkspaceError as error:
             if not isinstance(error.__cause__, ProcessTimedOutError):
                 raise
-            raise GitUnreachableError(
+            raise WorkspaceUnreachableError(
                 f"the git server {self._settings.git_base_url} is too slow: {error.message}",
                 hint="check the network; it is worth trying again later",
             ) from error

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_flow.errors import GitUnreachableError
+from claude_flow.errors import WorkspaceUnreachableError
 from claude_flow.workspace.failures import Fault, fault, server_error, words
 
 _URL = "https://github.com/octo/widgets.git/"
@@ -74,7 +74,7 @@ def test_each_fault_is_told_from_the_others(stderr: str, expected: str) -> None:
 
     error = server_error(f"fetching octo/widgets from {_URL}", stderr.encode())
 
-    assert isinstance(error, GitUnreachableError) is (expected == "UNREACHABLE")
+    assert isinstance(error, WorkspaceUnreachableError) is (expected == "UNREACHABLE")
     assert (error.hint is None) is (expected == "OTHER")
 
 

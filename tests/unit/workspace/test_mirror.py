@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from claude_flow.errors import GitUnreachableError, WorkspaceError
+from claude_flow.errors import WorkspaceError, WorkspaceUnreachableError
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Workspace
 from claude_flow.workspace.locks import locked
@@ -268,7 +268,7 @@ async def test_logs_of_attempts_outlive_the_workspace(scene: Scene) -> None:
 async def test_an_unreachable_server_may_be_tried_again(scene: Scene) -> None:
     scene.change(git_base_url="http://127.0.0.1:9")
 
-    with pytest.raises(GitUnreachableError, match="octo/widgets") as caught:
+    with pytest.raises(WorkspaceUnreachableError, match="octo/widgets") as caught:
         await scene.prepare()
 
     assert caught.value.hint is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.errors import GitUnreachableError, PushRejectedError, WorkspaceError
+from claude_flow.errors import PushRejectedError, WorkspaceError, WorkspaceUnreachableError
 from claude_flow.ports import Changes, Workspace
 from claude_flow.testing.world import World
 from claude_flow.workspace import Credential
@@ -75,7 +75,7 @@ async def test_a_server_out_of_reach_may_be_tried_again(online: Scene) -> None:
     workspace, changes = await _ready(online)
     online.change(git_base_url="http://127.0.0.1:9")
 
-    with pytest.raises(GitUnreachableError):
+    with pytest.raises(WorkspaceUnreachableError):
         await online.push(workspace, changes)
 
 
@@ -107,7 +107,7 @@ async def test_a_server_that_never_answers_may_be_tried_again(online: Scene, wor
     online.change(transfer_timeout_seconds=0.5)
 
     try:
-        with pytest.raises(GitUnreachableError, match="too slow"):
+        with pytest.raises(WorkspaceUnreachableError, match="too slow"):
             await online.push(workspace, changes)
     finally:
         go.touch()
