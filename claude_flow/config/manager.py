@@ -27,7 +27,11 @@ class ConfigManager:
         self._sources = sources
         self._demands = demands
         self._changing = threading.Lock()
-        self._snapshot = build(sources, demands)
+        self._put_in_force(build(sources, demands))
+
+    def _put_in_force(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._scalars = snapshot.scalars
 
     @classmethod
     def load(
@@ -90,16 +94,12 @@ class ConfigManager:
         ``default`` is for keys that no schema knows; without it they raise KeyError. In a
         section's dict secrets are ``Secret`` values.
         """
-        snapshot = self._snapshot
         try:
-            value = snapshot.values[key]
+            return self._scalars[key]  # the usual case, in one look
         except KeyError:
-            if key in snapshot.schema.sections:
-                return snapshot.get(key)
-            if default is _UNSET:
-                raise
-            return default
-        return value.copy() if type(value) is list else value
+            if default is not _UNSET and not self.schema.knows(key):
+                return default
+        return self._snapshot.get(key)
 
     def secret(self, key: str) -> Secret | None:
         """A secret setting or the content of a secret file; see ``Snapshot.secret``."""
@@ -125,7 +125,7 @@ class ConfigManager:
         with self._changing:
             new = build(self._sources, self._demands)
             changed = self._snapshot.changes(new)
-            self._snapshot = new
+            self._put_in_force(new)
             return changed
 
     def needs_restart(self, changed: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ class ConfigManager:
         """
         demands = replace(self._demands, repository=True, credential=credential)
         with self._changing:
-            self._snapshot = build(self._sources, demands)
+            self._put_in_force(build(self._sources, demands))
             self._demands = demands
 
     def set(self, key: str, value: Any) -> None:
@@ -153,7 +153,7 @@ class ConfigManager:
             raise KeyError(key)
         with self._changing:
             sources = replace(self._sources, edits={**self._sources.edits, key: value})
-            self._snapshot = build(sources, self._demands)
+            self._put_in_force(build(sources, self._demands))
             self._sources = sources
 
     def save(self) -> Path:
@@ -167,7 +167,7 @@ class ConfigManager:
             path = self.path
             save_edits(path, self._snapshot.file_text, self._sources.edits)
             self._sources = replace(self._sources, edits={})
-            self._snapshot = build(self._sources, self._demands)
+            self._put_in_force(build(self._sources, self._demands))
             return path
 
     def __repr__(self) -> str:

@@ -126,6 +126,10 @@ class Schema:
             {"$schema": self.document["$schema"], "allOf": self.rules}
         )
 
+    def knows(self, key: str) -> bool:
+        """Whether the key is a setting's or a section's."""
+        return key in self.settings or key in self.sections
+
     def setting_at(self, path: tuple[object, ...]) -> Setting | None:
         """The setting that a path leads to or into, None for a section's."""
         key = ""

@@ -103,6 +103,11 @@ class Snapshot:
         self._layers = tuple(layers)
         self._secrets = secrets
 
+    @cached_property
+    def scalars(self) -> dict[str, Any]:
+        """The values that nobody can change, by key."""
+        return {key: value for key, value in self.values.items() if not isinstance(value, list)}
+
     @property
     def file_text(self) -> str | None:
         """The configuration file as it was read, None if there was none."""
