@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from claude_flow.errors import ServiceError
 from claude_flow.ports import UnitState
@@ -21,6 +22,8 @@ from claude_flow.service.status import (
     write_status,
 )
 
+_SCHEMA = Path(__file__).parents[3] / "schemas" / "status.schema.json"
+_VALIDATOR = Draft202012Validator(json.loads(_SCHEMA.read_text()))
 _AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 _UNIT = UnitState(
     unit="claude-flow.service",
@@ -77,11 +80,11 @@ def test_a_unit_that_is_not_installed_tells_nothing() -> None:
 
 
 @given(st.sampled_from(["pass", "warn", "fail", "refused", "silent", "unknown"]), st.booleans())
-def test_every_status_is_json_with_the_same_keys(health: str, has_unit: bool) -> None:  # noqa: FBT001
+def test_every_status_is_as_its_schema_says(health: str, has_unit: bool) -> None:  # noqa: FBT001
     process = ProcessStatus(7, _AT, 1.5, None, 2, 3, None, 0)
     status = replace(status_of(_UNIT if has_unit else None, health), process=process)
     told = json.loads(json.dumps(status.to_dict()))
-    assert told.keys() == status_of(None, "pass").to_dict().keys()
+    _VALIDATOR.validate(told)
     assert told["at"] == "2026-01-31T12:00:00.000Z"
     assert told["health"]["status"] == health
     assert (told["unit"] is not None) == has_unit
