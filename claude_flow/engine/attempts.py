@@ -129,25 +129,27 @@ class Attempts:
     async def _work_off(
         self, attempt: _Attempt, work: AttemptWorkflow, durable: DurableStep
     ) -> None:
-        run = self._record.get(attempt.run_id)
+        # In threads: a record that waits for its database must not stop the loop.
+        run = await asyncio.to_thread(self._record.get, attempt.run_id)
         if run is None or run.state.is_final:
             return  # cancelled while it waited
-        attempt.cancelled = attempt.cancelled or self._record.is_cancelled(attempt.run_id)
-        steps = AttemptSteps(self, attempt, durable)
+        if await asyncio.to_thread(self._record.is_cancelled, attempt.run_id):
+            attempt.cancelled = True
         try:
-            await work(attempt.run_id, attempt.number, steps)
+            await work(attempt.run_id, attempt.number, AttemptSteps(self, attempt, durable))
         except asyncio.CancelledError:
             if self.interrupted or not attempt.cancelled:
                 raise
             ended = RunEnded(Reason.CANCELLED_BY_USER, self._clock())
-            self._record.apply(attempt.run_id, ended)
+            await asyncio.to_thread(self._record.apply, attempt.run_id, ended)
         except EngineError:
             raise
         except Exception as error:  # whatever it is, the run must not hang
             logger.exception("run %s: attempt %d broke", attempt.run_id, attempt.number)
-            self.fail(attempt.run_id, attempt.number, f"internal error: {_describe(error)}")
+            detail = f"internal error: {_describe(error)}"
+            await asyncio.to_thread(self.fail, attempt.run_id, attempt.number, detail)
         else:
-            self._require_outcome(attempt)
+            await asyncio.to_thread(self._require_outcome, attempt)
 
     def _require_outcome(self, attempt: _Attempt) -> None:
         run = self._record.get(attempt.run_id)

@@ -12,6 +12,7 @@ from claude_flow.engine.dbos_queue import DbosQueue, Drive, workflow_id
 from claude_flow.engine.hosts import Hosts
 from claude_flow.engine.keeper import Keeper
 from claude_flow.engine.lock import StateLock
+from claude_flow.engine.patience import Patience, PatientRecord
 from claude_flow.engine.record import RunRecord, partition
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.errors import EngineError, StateInUseError
@@ -50,7 +51,9 @@ class DurableEngine:
             if self._database.is_sqlite
             else Hosts(self._database, settings.host_id, settings.host_timeout_seconds)
         )
-        self._attempts = Attempts(self._record, settings.clock, self._fail)
+        self._patience = Patience()
+        self._patient = PatientRecord(self._record, self._patience)
+        self._attempts = Attempts(self._patient, settings.clock, self._fail)
         self._keeper = Keeper(settings.poll_seconds, self._tick)
 
     def launch(self, work: AttemptWorkflow) -> None:
@@ -71,8 +74,10 @@ class DurableEngine:
         self._attempts.stop_accepting()
         self._queue.stop_taking()
         if not self._attempts.wait_until_idle(grace_seconds):
+            self._patience.stop()
             self._attempts.interrupt()
             self._attempts.wait_until_idle(_LAST_STEP_SECONDS)
+        self._patience.stop()
         self._keeper.stop()
         self._attempts.interrupted = True
         self._queue.close()
@@ -100,6 +105,9 @@ class DurableEngine:
 
     def retry(self, run_id: str, number: int, delay_seconds: float) -> None:
         """See ``claude_flow.ports.Engine``."""
+        self._patience.call(lambda: self._retry(run_id, number, delay_seconds))
+
+    def _retry(self, run_id: str, number: int, delay_seconds: float) -> None:
         with self._database.write() as connection:
             run = self._record.ask_for_attempt(connection, run_id, number)
             if run is not None:
@@ -120,11 +128,11 @@ class DurableEngine:
 
     def is_cancelled(self, run_id: str) -> bool:
         """See ``claude_flow.ports.Engine``."""
-        return self._record.is_cancelled(run_id)
+        return self._patient.is_cancelled(run_id)
 
     def apply(self, run_id: str, event: RunEvent) -> Run:
         """See ``claude_flow.ports.Engine``."""
-        return self._record.apply(run_id, event)
+        return self._patient.apply(run_id, event)
 
     def get(self, run_id: str) -> Run | None:
         """See ``claude_flow.ports.Engine``."""

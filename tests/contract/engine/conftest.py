@@ -80,6 +80,7 @@ class PostgreSQL:
     """A server of our own; ``template`` is what a new database starts from."""
 
     address: str
+    control: Callable[..., None]
     template: str = "template1"
     made: list[str] = field(default_factory=list)
 
@@ -91,6 +92,12 @@ class PostgreSQL:
         self.made.append(name)
         return f"{self.address}/{name}"
 
+    def restart(self, away_seconds: float) -> None:
+        """Be away for a while."""
+        self.control("-m", "immediate", "stop")
+        time.sleep(away_seconds)  # being away for a time is what is shown
+        self.control("start")
+
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
@@ -101,34 +108,31 @@ def postgresql() -> Iterator[PostgreSQL]:
     if as_user:
         shutil.chown(directory, "postgres")
     data = directory / "data"
-    subprocess.run(
-        [*as_user, binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        cwd=directory,
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    server = subprocess.Popen(
-        [*as_user, binaries / "postgres", "-D", data, "-p", str(port), "-k", directory, *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=directory,
-    )
-    started = PostgreSQL(f"postgresql://postgres@127.0.0.1:{port}")
-    try:
-        EngineWorld.until(lambda: _answers(started))
-        yield started
-    finally:
+
+    def run(program: str, *arguments: str) -> None:
         subprocess.run(
-            [*as_user, binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"],
-            check=False,
+            [*as_user, binaries / program, "-D", data, *arguments],
+            check=True,
             stdout=subprocess.DEVNULL,
             cwd=directory,
         )
-        server.wait(timeout=20)
+
+    run("initdb", "-A", "trust", "-U", "postgres", "--no-sync")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (data / "postgresql.conf").open("a") as settings:
+        settings.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nfsync = off\n")
+        settings.write(f"unix_socket_directories = '{directory}'\n")
+
+    def control(*arguments: str) -> None:
+        run("pg_ctl", "-w", "-l", str(directory / "log"), *arguments)
+
+    try:
+        control("start")
+        yield PostgreSQL(f"postgresql://postgres@127.0.0.1:{port}", control)
+    finally:
+        control("-m", "immediate", "stop")
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -142,14 +146,6 @@ def _postgresql_binaries() -> Path:
                 ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"], check=True
             )
     pytest.fail("PostgreSQL is missing: install the Debian package postgresql")
-
-
-def _answers(server: PostgreSQL) -> bool:
-    try:
-        psycopg.connect(f"{server.address}/postgres").close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from claude_flow.engine.durable import DurableEngine
 from claude_flow.engine.settings import EngineSettings
-from claude_flow.errors import ClaudeFlowError
+from claude_flow.errors import ClaudeFlowError, EngineError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import AttemptStarted, RunEnded
@@ -33,11 +33,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def submit(engine: DurableEngine, issue: str) -> bool:
+    trigger = Trigger(TriggerKind.LABEL, "1")
+    return engine.submit(Run.queued(IssueRef.parse(issue), trigger, now()))
+
+
+def _is_active(engine: DurableEngine) -> bool:
+    try:
+        return bool(engine.runs(states=[RunState.QUEUED, RunState.RUNNING]))
+    except EngineError:
+        return True  # as the daemon does, it waits for the database
+
+
 def main(place: dict[str, Any], log: Path, issues: list[str]) -> None:
     step_seconds = place.pop("step_seconds")
     submit_times = place.pop("submit_times")
     directory = Path(place.pop("state_directory"))
-    engine = DurableEngine(EngineSettings(clock=now, state_directory=directory, **place))
+    fatal: list[EngineError] = []
+    engine = DurableEngine(
+        EngineSettings(clock=now, state_directory=directory, **place), fatal.append
+    )
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def say(*words: object) -> None:
@@ -61,12 +76,11 @@ def main(place: dict[str, Any], log: Path, issues: list[str]) -> None:
     engine.launch(work)
     say("up", "-", place["host_id"])
     for issue in issues:
-        for _ in range(submit_times):
-            trigger = Trigger(TriggerKind.LABEL, "1")
-            if engine.submit(Run.queued(IssueRef.parse(issue), trigger, now())):
-                say("submitted", issue, place["host_id"])
-    while engine.runs(states=[RunState.QUEUED, RunState.RUNNING]):
-        engine.check()
+        for _ in range([submit(engine, issue) for _ in range(submit_times)].count(True)):
+            say("submitted", issue, place["host_id"])
+    while _is_active(engine):
+        if fatal:
+            raise fatal[0]
         time.sleep(0.05)
     engine.close(grace_seconds=5)
 

@@ -64,6 +64,18 @@ def test_work_outlives_lost_connections(shared: Any, until: Until) -> None:
     assert [line[0] for line in shared.said if line[0].isdigit()] == ["0", "1", "2", "3"]
 
 
+def test_work_outlives_a_database_that_is_away(
+    shared: Any, launched_postgresql: Any, until: Until
+) -> None:
+    daemon = shared.start("octo/a#1", step_seconds=0.5)
+    until(partial(_has_said, shared, 5))
+    launched_postgresql.restart(away_seconds=4)
+    assert daemon.wait(timeout=60) == 0
+    assert [line[0] for line in shared.said if line[0].isdigit()] == ["0", "1", "2", "3"]
+    (run,) = shared.runs()
+    assert (run.state, len(run.attempts)) == (RunState.SUCCEEDED, 1)
+
+
 def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
     address = "postgresql://octo:geheim@127.0.0.1:1/flow?connect_timeout=2"
     with pytest.raises(EngineError, match=r"127\.0\.0\.1:1/flow") as caught:
