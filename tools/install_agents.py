@@ -77,12 +77,12 @@ async def _npm_install(prefix: Path, packages: list[Package]) -> None:
             f"{' and '.join(missing)} not found on the PATH",
             hint="install Node.js 20 or newer with npm (Debian's packages are nodejs and npm)",
         )
-    options = ["--no-audit", "--no-fund"]
+    options = ["--no-audit", "--no-fund", "--ignore-scripts"]
     if not any(
-        package.version.startswith("2.") for package in packages if package.link != "claude"
+        package.link == "claude-flow" and package.version[:2] == "2." for package in packages
     ):
-        # From version 3 on they only add megabytes; version 2 does not start without them.
-        options += ["--omit=optional", "--ignore-scripts"]
+        # Version 2 does not start without its optional packages, version 3 is 660 MB smaller.
+        options.append("--omit=optional")
     names = [f"{package.name}@{package.version}" for package in packages]
     print(f"npm installs {' '.join(names)} into {prefix} …", flush=True)
     completed = await ProcessRunner().run(
