@@ -106,6 +106,12 @@ def env(context: typer.Context, *, as_json: _AsJson = False) -> None:
 
 
 @app.command()
+def diff(context: typer.Context, *, config: _File = None, as_json: _AsJson = False) -> None:
+    """Say what the running daemon has otherwise than its files say now."""
+    actions.diff(_session(context, config), as_json=as_json)
+
+
+@app.command()
 def migrate(
     context: typer.Context,
     *,

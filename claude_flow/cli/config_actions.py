@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -14,12 +15,14 @@ from claude_flow.config import ConfigError, ConfigManager, Secret, Setting, conf
 from claude_flow.config.coercion import CoercionError, coerce
 from claude_flow.config.migration import migrate
 from claude_flow.config.parsing import JsonFaultError, parse
+from claude_flow.config.running import differences, read_running
 from claude_flow.config.secret import FileFaultError, read_text
 from claude_flow.config.sources import config_file
 from claude_flow.config.validation import nearest_key
 from claude_flow.config.writing import write_document
-from claude_flow.errors import EXIT_CONFIGURATION, UsageError
+from claude_flow.errors import EXIT_CONFIGURATION, ServiceError, UsageError
 from claude_flow.journal import MASK
+from claude_flow.service.places import runtime_directories
 
 
 def check(session: Session, *, document_only: bool, as_json: bool) -> None:
@@ -183,6 +186,34 @@ def _variable(session: Session, setting: Setting) -> dict[str, Any]:
         "secret": setting.is_secret,
         "set": setting.variable in session.environ,
     }
+
+
+def diff(session: Session, *, as_json: bool) -> None:
+    """Compare the running daemon's configuration with the files'."""
+    # The daemon's environment is not this one's; what it gives no file can change.
+    path, is_named = config_file(session.config_path, session.environ)
+    files = ConfigManager.load(path if is_named else None, environ={}, check_files=False)
+    found = differences(_running(session, files), files.snapshot())
+    if as_json:
+        say_json({"differences": [difference.to_json() for difference in found]})
+    elif found:
+        rows = [
+            (d.key, _text(d.running), _text(d.files), "reload" if d.is_live else "restart")
+            for d in found
+        ]
+        say_table(("KEY", "RUNNING", "FILES", "NEEDS"), rows)
+    else:
+        say("the daemon runs with what its files say")
+
+
+def _running(session: Session, config: ConfigManager) -> Mapping[str, Any]:
+    directories = list(runtime_directories(config, session.environ))
+    for directory in directories:
+        running = read_running(directory)
+        if running is not None:
+            return running
+    places = ", ".join(map(str, directories))
+    raise ServiceError(f"no daemon has left its configuration in {places}", hint="see that it runs")
 
 
 def migrate_file(session: Session, *, write: bool, as_json: bool) -> None:

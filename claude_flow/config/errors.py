@@ -92,5 +92,5 @@ class ConfigError(ClaudeFlowError):
         super().__init__(text, hint=hint)
 
 
-class ConfigWriteError(ClaudeFlowError):
-    """The configuration file could not be written; it is as it was."""
+class ConfigFileError(ClaudeFlowError):
+    """A file of the configuration could not be written, and is as it was, or not be read."""

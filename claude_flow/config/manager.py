@@ -160,7 +160,7 @@ class ConfigManager:
         """Write what was ``set`` into the configuration file, at once or not at all.
 
         Only the file's own values and those are written: nothing from another layer. Mode and
-        owner stay; a new file gets 0640. Raises ConfigWriteError if the file was changed since
+        owner stay; a new file gets 0640. Raises ConfigFileError if the file was changed since
         it was read or cannot be written.
         """
         with self._changing:

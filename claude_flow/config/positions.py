@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import tree_sitter
 import tree_sitter_json
@@ -39,6 +39,7 @@ def _parser() -> tree_sitter.Parser:
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_json.language()))
 
 
+@lru_cache(maxsize=8)
 def locate(text: str) -> Positions:
     """The positions in a well-formed JSON text."""
     raw = text.encode()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from claude_flow.config.errors import ConfigWriteError
+from claude_flow.config.errors import ConfigFileError
 from claude_flow.config.layers import merge, nest
 from claude_flow.config.parsing import parse
 from claude_flow.config.secret import FileFaultError, MissingFileError, read_text
@@ -22,16 +22,16 @@ def save_edits(path: Path, read_before: str | None, edits: Mapping[str, Any]) ->
     """Put ``edits`` (values by key) into the file; the rest of it stays.
 
     ``read_before`` is the text that the edits were judged with, None for no file. Raises
-    ConfigWriteError, also if the file has another text by now.
+    ConfigFileError, also if the file has another text by now.
     """
     try:
         text = read_text(path).text
     except MissingFileError:
         text = None
     except FileFaultError as fault:
-        raise ConfigWriteError(f"{path} {fault}") from None
+        raise ConfigFileError(f"{path} {fault}") from None
     if text != read_before:
-        raise ConfigWriteError(f"{path} was changed since it was read", hint="load it again")
+        raise ConfigFileError(f"{path} was changed since it was read", hint="load it again")
     document = {} if text is None else parse(text)
     for key, value in edits.items():
         merge(document, nest(key, value))
@@ -39,13 +39,13 @@ def save_edits(path: Path, read_before: str | None, edits: Mapping[str, Any]) ->
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Replace a file by a JSON document. Raises ConfigWriteError."""
+    """Replace a file by a JSON document. Raises ConfigFileError."""
     path = path.resolve()  # a link stays a link
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     try:
         _replace(path, text.encode())
     except OSError as error:
-        raise ConfigWriteError(
+        raise ConfigFileError(
             f"{path} cannot be written: {error.strerror}",
             hint="write it as root or as the file's owner",
         ) from None

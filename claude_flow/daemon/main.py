@@ -43,9 +43,7 @@ def _serve(config: ConfigManager, environ: Mapping[str, str], *, once: bool) -> 
     from claude_flow.systemd.notify import Notifier  # noqa: PLC0415
 
     journal.configure(config.get("service.log_level"), environ=environ)
-    token = config.get("github.token")
-    if token:
-        journal.redactor.add(token)
+    journal.redactor.add(*config.snapshot().secrets())
 
     async def serve() -> int:
         daemon = Daemon(config, Notifier(environ), environ=environ, once=once)

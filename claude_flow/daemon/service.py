@@ -11,11 +11,12 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from claude_flow import journal
 from claude_flow.bootstrap import Parts, wire
-from claude_flow.config import ConfigError, ConfigManager
+from claude_flow.config import ConfigError, ConfigFileError, ConfigManager, RunningRecord
 from claude_flow.daemon.http import create_app
 from claude_flow.daemon.http_guard import ApiToken
 from claude_flow.daemon.http_server import RunningServer, serve
@@ -76,6 +77,7 @@ class Daemon:
             monotonic=monotonic,
             wake=self._wake_from_anywhere,
         )
+        self._running: RunningRecord | None = None
         self._status_due = 0.0
         self._is_drained = False
 
@@ -150,9 +152,13 @@ class Daemon:
         restart = self._config.needs_restart(changed)
         if restart:
             _log.warning("these take effect only after a restart: %s", ", ".join(restart))
+        journal.redactor.add(*self._config.snapshot().secrets())
         journal.set_level(self._config.get("service.log_level"))
         self._follow_configuration()
         self._schedule.hurry(self._monotonic())
+        if self._running is not None:
+            snapshot = self._config.snapshot()
+            await self._leave_configuration(partial(self._running.take_over, snapshot))
         try:
             await asyncio.to_thread(
                 self._parts.set_limits,
@@ -194,7 +200,15 @@ class Daemon:
         directory = self._runtime_directory()
         token.write(directory)
         server.write_address(directory)
+        self._running = RunningRecord(directory, self._config.snapshot())
+        await self._leave_configuration(self._running.write)
         return server
+
+    async def _leave_configuration(self, leave: Callable[[], None]) -> None:
+        try:
+            await asyncio.to_thread(leave)
+        except ConfigFileError as error:
+            _log.warning("%s", error)
 
     def _runtime_directory(self) -> Path:
         return Path(

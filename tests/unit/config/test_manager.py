@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.config import ConfigError, ConfigManager, ConfigWriteError
+from claude_flow.config import ConfigError, ConfigFileError, ConfigManager
 
 Write = Callable[..., Path]
 TOKEN = "a-token-of-no-known-shape"
@@ -472,7 +472,7 @@ class TestSave:
         config = ConfigManager.load(path, environ={})
         config.set("claude_flow.max_turns", 3)
         path.write_text('{"claude_flow": {"max_turns": 9}}')
-        with pytest.raises(ConfigWriteError, match="was changed since"):
+        with pytest.raises(ConfigFileError, match="was changed since"):
             config.save()
         assert "9" in path.read_text()
 
@@ -494,7 +494,7 @@ class TestSave:
         config.set("claude_flow.max_turns", 3)
         path.unlink()
         path.parent.rmdir()
-        with pytest.raises(ConfigWriteError):
+        with pytest.raises(ConfigFileError):
             config.save()
 
 
