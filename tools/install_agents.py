@@ -2,9 +2,9 @@
 
     python tools/install_agents.py PREFIX [--claude-flow VERSION] [--claude VERSION]
 
-Afterwards PREFIX/bin holds ``claude-flow`` and ``claude``. Done again with the same versions it
-does nothing. Node.js and npm must be there; npm's own configuration says where it gets
-packages from.
+Afterwards PREFIX/bin holds ``claude-flow`` and ``claude``, and ``node`` where the host's own is
+too old for claude-flow (Debian 12 has 18). Done again with the same versions it does nothing.
+Some Node.js and npm must be there; npm's own configuration says where it gets packages from.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from claude_flow.errors import AgentUnavailableError, ClaudeFlowError
 from claude_flow.execution.processes import ProcessRunner
 
 _NPM_SECONDS = 900
+_NODE_SECONDS = 30
+_NODE_WANTED = 20  # the least that claude-flow 3 runs on
+_NODE_VERSION = "20.20.0"
 _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
 
 
@@ -45,18 +48,21 @@ def main() -> None:
     parser.add_argument("--claude-flow", default=CLAUDE_FLOW_VERSION, metavar="VERSION")
     parser.add_argument("--claude", default=CLAUDE_CODE_VERSION, metavar="VERSION")
     arguments = parser.parse_args()
-    claude = _claude_package()
-    packages = (
+    claude = f"@anthropic-ai/claude-code-linux-{_architecture()}"
+    node = f"node-linux-{_architecture()}"
+    packages = [
         Package("claude-flow", arguments.claude_flow, ".bin/claude-flow", "claude-flow"),
         Package(claude, arguments.claude, f"{claude}/claude", "claude"),
-    )
+    ]
     try:
+        if not asyncio.run(_has_fitting_node()):
+            packages.append(Package(node, _NODE_VERSION, f"{node}/bin/node", "node"))
         install(arguments.prefix.resolve(), packages)
     except ClaudeFlowError as error:
         sys.exit(f"install_agents: {error}")
 
 
-def install(prefix: Path, packages: tuple[Package, ...]) -> None:
+def install(prefix: Path, packages: list[Package]) -> None:
     """Install what is not there yet, one caller at a time. Raises ClaudeFlowError."""
     prefix.mkdir(parents=True, exist_ok=True)
     with (prefix / ".lock").open("w") as lock:
@@ -115,12 +121,22 @@ def _link(prefix: Path, package: Package) -> None:
     link.symlink_to(target)
 
 
-def _claude_package() -> str:
+async def _has_fitting_node() -> bool:
+    if shutil.which("node") is None:
+        return False
+    completed = await ProcessRunner().run(
+        ["node", "--version"], cwd=Path.cwd(), env=os.environ, timeout_seconds=_NODE_SECONDS
+    )
+    major = completed.stdout.decode(errors="replace").strip().lstrip("v").partition(".")[0]
+    return major.isdecimal() and int(major) >= _NODE_WANTED
+
+
+def _architecture() -> str:
     machine = platform.machine()
     architecture = _ARCHITECTURES.get(machine)
     if architecture is None:
         sys.exit(f"install_agents: there is no Claude Code for {machine}")
-    return f"@anthropic-ai/claude-code-linux-{architecture}"
+    return architecture
 
 
 if __name__ == "__main__":
