@@ -1,0 +1,84 @@
+"""The playbook, as an operator starts it, as far as it goes without a host to change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Preview = Callable[..., str]
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+def _play(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    # An operator's settings, such as an inventory of their own, are not the project's.
+    inherited = {key: text for key, text in os.environ.items() if not key.startswith("ANSIBLE_")}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), *arguments],
+        check=False,
+        cwd=directory,
+        env={**inherited, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("directory", "playbook"), [(".", "ansible/site.yml"), ("ansible", "site.yml")]
+)
+def test_playbook_finds_role_and_hosts_from_both_places(directory: str, playbook: str) -> None:
+    done = _play("--list-tasks", "--list-hosts", playbook, directory=ROOT / directory)
+    assert done.returncode == 0, done.stderr
+    assert "claude_flow : Take claude-flow away" in done.stdout
+    assert "localhost" in done.stdout
+
+
+@pytest.fixture
+def preview(tmp_path: Path) -> Preview:
+    """A preview of a deployment to this machine with the given variables, told at length."""
+
+    def run(**variables: Any) -> str:
+        # In a file, as with ansible-vault: a command line is nobody's secret.
+        path = tmp_path / "variables.json"
+        path.write_text(json.dumps({"ansible_become": False, **variables}), encoding="utf-8")
+        arguments = ["-vvvv", "--check", "--extra-vars", f"@{path}", "ansible/site.yml"]
+        done = _play(*arguments, directory=ROOT)
+        said = done.stdout + done.stderr
+        assert done.returncode == 2, said
+        assert "changed=0" in said
+        return said
+
+    return run
+
+
+def test_invalid_configuration_is_refused_before_the_host_is_touched(preview: Preview) -> None:
+    said = preview(
+        claude_flow_github_token=TOKEN,
+        claude_flow_config={
+            "github": {"repositories": ["nonsense"], "pol_interval_seconds": 1},
+            "service": {"log_level": "LOUD"},
+        },
+    )
+    assert "claude_flow_config is invalid; nothing was changed:" in said
+    assert "did you mean github.poll_interval_seconds?" in said
+    assert "github.repositories.0" in said
+    assert "service.log_level: 'LOUD' is not one of" in said
+    assert TOKEN not in said
+
+
+def test_unknown_secret_is_refused_without_showing_it(preview: Preview) -> None:
+    said = preview(
+        claude_flow_credentials={"githubtoken": TOKEN},
+        claude_flow_config={"github": {"repositories": ["octo/widgets"]}},
+    )
+    assert "names the service does not know: githubtoken; it knows database-url, " in said
+    assert TOKEN not in said
