@@ -49,7 +49,8 @@ def build(sources: Sources, demands: Demands) -> Snapshot:
     if not unread:
         together = list(rule_problems(schema, _nested(values), origin_of))
         together.extend(_startability_problems(values, demands))
-        told = {problem.key for problem in problems}
+        # What a faulty or misnamed setting would have set is told there already.
+        told = {name for problem in problems for name in (problem.key, problem.suggestion)}
         problems.extend(problem for problem in together if problem.key not in told)
     contents: dict[str, str] = {}
     if demands.files:

@@ -1,0 +1,46 @@
+"""Each command of docs/how-to/configure.md does what the page says it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "how-to" / "configure.md"
+PLACE = "/etc/claude-flow"
+
+
+def steps() -> list[tuple[str, str]]:
+    """Each command of the page and the output that it shows below it."""
+    found: list[tuple[str, str]] = []
+    blocks = re.findall(r"(?:^    .*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    for line in "".join(blocks).splitlines():
+        text = line.removeprefix("    ")
+        if text.startswith("$ "):
+            found.append((text.removeprefix("$ "), ""))
+        else:
+            command, output = found[-1]
+            found[-1] = (command, f"{output}{text}\n")
+    return found
+
+
+def test_every_command_does_what_the_page_shows(tmp_path: Path) -> None:
+    place = str(tmp_path / "etc")
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environ = {"PATH": programs, "TOKEN": "a-token", "CLAUDE_FLOW_CONFIG": f"{place}/config.json"}
+    for command, shown in steps():
+        done = subprocess.run(
+            ["bash", "-c", command.replace(PLACE, place)],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        output = done.stdout.replace(place, PLACE)
+        # What the page shows in columns is read, not counted.
+        assert output.split() == shown.split(), command
