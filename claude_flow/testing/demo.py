@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 from claude_flow.errors import ClaudeFlowError
 from claude_flow.model.issue import IssueRef
@@ -32,6 +34,7 @@ _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 30.0
 _MOST_STARTS = 5
 _LAST_LINES = 20
+_ANSWER_SECONDS = 2.0
 
 
 class DemoError(ClaudeFlowError):
@@ -113,6 +116,18 @@ class Service:
             )
         return None if died is None else f"the service was killed (signal {-died}); started again"
 
+    def activity(self) -> dict[str, str]:
+        """What is being done for each issue, in a few words; empty while it does not answer."""
+        if self.address is None:
+            return {}
+        try:
+            # S310: the address is our own service's on loopback.
+            with urlopen(f"{self.address}api/v1/state", timeout=_ANSWER_SECONDS) as answer:  # noqa: S310
+                running = json.load(answer)["running"]
+        except OSError:
+            return {}
+        return {run["issue"]: _words(run) for run in running}
+
     def stop(self) -> None:
         """End it; what it cannot finish in time is killed."""
         if self._process is None or self._process.poll() is not None:
@@ -158,18 +173,31 @@ def _watch(
             news = service.keep_running()
             if news:
                 screen.say(news)
-            rows = [_row(world, issue, time.monotonic() - begun) for issue in issues]
-            screen.show(rows, time.monotonic() - begun)
+            activity = service.activity()
+            seconds = time.monotonic() - begun
+            rows = [_row(world, issue, activity.get(str(issue), ""), seconds) for issue in issues]
+            screen.show(rows, seconds)
             if all(row.is_over for row in rows):
                 break
             if time.monotonic() - begun > timeout_seconds:
                 raise DemoError(f"not done after {timeout_seconds:.0f} s")
             time.sleep(_LOOK_SECONDS)
-    if not all(row.pull_request for row in rows):
-        raise DemoError("not every issue got its pull request")
+    failed = [IssueRef.parse(row.issue) for row in rows if row.pull_request is None]
+    if failed:
+        told = "\n".join(f"{issue}: {_last_comment(world, issue)}" for issue in failed)
+        raise DemoError(f"not every issue got its pull request\n{told}")
 
 
-def _row(world: World, issue: IssueRef, seconds: float) -> Row:
+def _last_comment(world: World, issue: IssueRef) -> str:
+    return "".join(comment.body for comment in world.github.comments(issue)[-1:])
+
+
+def _words(run: dict[str, Any]) -> str:
+    words = [run["phase"] or "", f"turn {run['turns']}" if run["turns"] else ""]
+    return ", ".join(word for word in words if word)
+
+
+def _row(world: World, issue: IssueRef, activity: str, seconds: float) -> Row:
     """Where an issue stands, as GitHub shows it: its labels and its pull request."""
     labels = world.github.labels(issue)
     pulls = [
@@ -177,7 +205,7 @@ def _row(world: World, issue: IssueRef, seconds: float) -> Row:
         for pull in world.github.pull_requests(issue.repository)
         if pull.head == f"claude-flow/issue-{issue.number}"
     ]
-    return Row.of(str(issue), labels, pulls, seconds)
+    return Row.of(str(issue), labels, pulls, activity, seconds)
 
 
 def _configure(paths: Paths, world: World, issues: Sequence[IssueRef], agent: DemoAgent) -> None:

@@ -17,23 +17,33 @@ _STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One issue: ``outcome`` is ``waiting``, ``running``, ``done`` or ``failed``."""
+    """One issue: ``outcome`` is ``waiting``, ``running``, ``done`` or ``failed``.
+
+    ``activity`` says in a few words what is being done for a running one.
+    """
 
     issue: str
     outcome: str
+    activity: str
     pull_request: str | None
     seconds: float
 
     @classmethod
     def of(
-        cls, issue: str, labels: Collection[str], pull_requests: Sequence[str], seconds: float
+        cls,
+        issue: str,
+        labels: Collection[str],
+        pull_requests: Sequence[str],
+        activity: str,
+        seconds: float,
     ) -> Self:
         """The row that an issue's labels and pull requests tell."""
         outcome = next(
             (word for word in ("failed", "done", "running") if f"claude-flow:{word}" in labels),
             "waiting",
         )
-        return cls(issue, outcome, pull_requests[0] if pull_requests else None, seconds)
+        address = pull_requests[0] if pull_requests else None
+        return cls(issue, outcome, activity if outcome == "running" else "", address, seconds)
 
     @property
     def is_over(self) -> bool:
@@ -49,7 +59,7 @@ class Screen:
         # Nothing is cut in a pipe: the width is what the text takes.
         self._is_live = self._console.is_terminal
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
-        self._rows = {issue: Row(issue, "", None, 0.0) for issue in issues}
+        self._rows = {issue: Row(issue, "", "", None, 0.0) for issue in issues}
         self._seconds = 0.0
 
     def __enter__(self) -> Self:
@@ -105,7 +115,7 @@ class Screen:
             table.add_row(
                 row.issue,
                 f"[{_STYLES.get(row.outcome, 'dim')}]{mark}[/]",
-                row.pull_request or "",
+                row.pull_request or row.activity,
                 f"{row.seconds:.1f}",
             )
         return table
