@@ -43,8 +43,9 @@ def test_a_child_of_the_holder_does_not_keep_it(tmp_path: Path) -> None:
     ) as child:
         holder.release()
         second = StateLock(tmp_path)
-        second.acquire(0.0)
+        second.acquire(10.0)  # it has the file until it has become another program
         second.release()
+        assert child.poll() is None
         child.kill()
 
 
