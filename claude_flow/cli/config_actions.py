@@ -57,8 +57,7 @@ def check(session: Session, *, document_only: bool, as_json: bool) -> None:
 
 
 def _credential_warnings(config: ConfigManager) -> list[str]:
-    keys = ("github.token", "github.token_file", "github.app.id")
-    if any(config.get(key) is not None for key in keys):
+    if any(config.get(key) is not None for key in ("github.token", "github.token_file")):
         return []
     text = "no credential for GitHub is set here; systemd may give the daemon one (github-token)"
     return [text]

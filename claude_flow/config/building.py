@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from claude_flow.config.errors import ConfigError, Origin, Problem
-from claude_flow.config.layers import Layer, nest
+from claude_flow.config.layers import Layer, nest, show
 from claude_flow.config.schema import Schema
 from claude_flow.config.secret import FileFaultError, read_secret_file
 from claude_flow.config.snapshot import DEFAULT, Secrets, Snapshot, file_problem, located
 from claude_flow.config.sources import Sources
 from claude_flow.config.validation import flatten, layer_problems, rule_problems
 from claude_flow.journal import Redactor
+
+# Described by the schema, but nothing acts on them yet: better refused than passed over.
+_NOT_IN_THIS_RELEASE = {"execution.backend": "systemd", "github.webhook.enabled": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,16 @@ def _startability_problems(values: Mapping[str, Any], demands: Demands) -> Itera
             'no repository to watch; add one, such as ["owner/name"]', key="github.repositories"
         )
     # A file that is named but unusable is a fault of its own.
-    credentials = ("github.token", "github.token_file", "github.app.id")
-    if demands.credential and all(values[key] is None for key in credentials):
+    if demands.credential and values["github.token"] is values["github.token_file"] is None:
         yield Problem(
-            "no credential for GitHub; set github.token_file, give the systemd credential"
-            " github-token, or use a GitHub App (github.app)",
+            "no credential for GitHub; set github.token_file or give the systemd credential"
+            " github-token",
             key="github.token",
         )
+    if demands.repository:
+        for key, value in _NOT_IN_THIS_RELEASE.items():
+            if values[key] == value:
+                yield Problem(f"{show(value)} is not available in this release", key=key)
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:

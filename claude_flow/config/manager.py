@@ -135,8 +135,8 @@ class ConfigManager:
     def require_startable(self, *, credential: bool = True) -> None:
         """Raise ConfigError unless the daemon could start with it; so do reloads from now on.
 
-        It needs a repository to watch and a credential: a token or a GitHub App. Where systemd
-        gives the credential to the daemon alone, others leave it out by ``credential=False``.
+        It needs a repository to watch and a token. Where systemd gives the token to the daemon
+        alone, others leave it out by ``credential=False``.
         """
         demands = replace(self._demands, repository=True, credential=credential)
         with self._changing:

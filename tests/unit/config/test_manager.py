@@ -400,6 +400,22 @@ class TestStartable:
             assert found[0].startswith("github.repositories: no repository to watch; add one")
             assert found[1].startswith("github.token: no credential for GitHub; set")
 
+    @pytest.mark.parametrize(
+        "document",
+        [{"execution": {"backend": "systemd"}}, {"github": {"webhook": {"enabled": True}}}],
+    )
+    def test_what_nothing_acts_on_is_refused(
+        self, write: Write, document: dict[str, dict[str, object]]
+    ) -> None:
+        secret_file = str(write("x", "secret", 0o600))
+        overrides = {
+            "github.repositories": ["a/b"],
+            "github.token": TOKEN,
+            "github.webhook.secret_file": secret_file,
+        }
+        (found,) = faults(write(document), overrides=overrides, startable=True)
+        assert "is not available in this release" in found
+
     def test_it_holds_for_reloads_too(self, write: Write) -> None:
         config = ConfigManager.load(write({}), environ={})
         with pytest.raises(ConfigError):
