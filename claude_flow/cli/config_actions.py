@@ -22,7 +22,6 @@ from claude_flow.config.validation import nearest_key
 from claude_flow.config.writing import write_document
 from claude_flow.errors import EXIT_CONFIGURATION, ServiceError, UsageError
 from claude_flow.journal import MASK
-from claude_flow.service.places import runtime_directories
 
 
 def check(session: Session, *, document_only: bool, as_json: bool) -> None:
@@ -206,6 +205,8 @@ def diff(session: Session, *, as_json: bool) -> None:
 
 
 def _running(session: Session, config: ConfigManager) -> Mapping[str, Any]:
+    from claude_flow.service.places import runtime_directories  # noqa: PLC0415 - psutil, D-Bus
+
     directories = list(runtime_directories(config, session.environ))
     for directory in directories:
         running = read_running(directory)
