@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from claude_flow.bootstrap import Parts, wire
 from claude_flow.config import ConfigManager
+from claude_flow.errors import UsageError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.ports import Progress
@@ -76,6 +77,11 @@ class WorkflowRunner:
         parts.engine.launch(parts.attempts)
         try:
             run = submit_for_operator(parts.engine, ref, key=self._new_key(), at=parts.clock())
+            if run is None:
+                raise UsageError(
+                    f"{ref} is being worked on already",
+                    hint="claude-flowctl runs list shows its run; wait for it or cancel it",
+                )
             return RunResult(self._follow(parts, run))
         finally:
             parts.engine.close(grace_seconds=0)

@@ -15,6 +15,7 @@ from claude_flow.cli.run_source import RunSource
 from claude_flow.cli.session import Session
 from claude_flow.cli.transcript import readable
 from claude_flow.errors import EXIT_FAILED, ServiceError, UsageError
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState, to_rfc3339
 from claude_flow.ports import Progress
 
@@ -111,17 +112,37 @@ def retry(session: Session, *, run_id: str, as_json: bool) -> None:
 
 
 def run_now(session: Session, *, issue: str, as_json: bool) -> None:
-    """Take the issue to its outcome; leave with 1 unless it is a pull request."""
+    """Take the issue to its outcome; leave with 1 unless it is a pull request.
+
+    A running daemon does the work; without one it is done here.
+    """
+    source = RunSource(session)
+    asked = source.submit(IssueRef.parse(issue))
+    run = _run_here(session, issue) if asked is None else _follow(source, asked)
+    if as_json:
+        say_json(run.to_json())
+    else:
+        _say_run(run)
+    if run.state is not RunState.SUCCEEDED:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run_here(session: Session, issue: str) -> Run:
     from claude_flow.runner import WorkflowRunner  # noqa: PLC0415 - loads the whole engine
 
     runner = WorkflowRunner(session.config, environ=session.environ, on_change=_say_change)
-    result = runner.run(issue)
-    if as_json:
-        say_json(result.run.to_json())
-    else:
-        _say_run(result.run)
-    if not result.succeeded:
-        raise typer.Exit(EXIT_FAILED)
+    return runner.run(issue).run
+
+
+def _follow(source: RunSource, run: Run) -> Run:
+    told = None
+    while not run.state.is_final:
+        if (run.state, run.phase, run.attempt) != told:
+            told = (run.state, run.phase, run.attempt)
+            _say_change(run, Progress())
+        time.sleep(_LOOK_SECONDS)
+        run = source.run(run.id)
+    return run
 
 
 def _say_change(run: Run, progress: Progress) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from claude_flow.cli.session import Session
 from claude_flow.errors import ServiceError, UsageError
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.service.client import DaemonClient, DaemonUnreachableError
 from claude_flow.service.places import api_token, daemon_address
@@ -44,6 +45,17 @@ class RunSource:
     def retry(self, run_id: str) -> Run:
         """Ask the daemon for the same work again; the new run."""
         return Run.from_json(self._client().retry(run_id, token=self._token()))
+
+    def submit(self, issue: IssueRef) -> Run | None:
+        """Ask the daemon for a run on the issue; None where no daemon runs."""
+        try:
+            client = self._client()
+            client.health()
+        except DaemonUnreachableError as error:
+            if error.is_refused:
+                return None
+            raise
+        return Run.from_json(client.submit(str(issue), token=self._token()))
 
     def _client(self) -> DaemonClient:
         address = daemon_address(self._session.config, self._session.environ)

@@ -6,6 +6,7 @@ It only translates: what is asked goes to a ``ServiceView``, what that answers b
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from typing import Protocol
@@ -23,7 +24,8 @@ from claude_flow.daemon.health import Health, HealthStatus
 from claude_flow.daemon.http_guard import SECURITY_HEADERS, ApiToken, Guard, error_response
 from claude_flow.daemon.page import ASSETS, render_page
 from claude_flow.daemon.snapshot import Snapshot
-from claude_flow.errors import EngineError
+from claude_flow.errors import EngineError, UsageError
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.ports import Progress
 
@@ -74,8 +76,8 @@ class ServiceView(Protocol):
         """Ask for the end of a run; False if it is final."""
         ...
 
-    def retry(self, run_id: str) -> Run | None:
-        """A new run on the issue of a final run; None while the issue has an active run."""
+    def submit(self, issue: IssueRef) -> Run | None:
+        """A new run on the issue for this host's operator; None while it has an active run."""
         ...
 
 
@@ -112,6 +114,7 @@ class _Routes:
             Route("/metrics", self.metrics),
             Route("/api/v1/state", self.state),
             Route("/api/v1/runs", self.runs),
+            Route("/api/v1/runs", self.submit, methods=["POST"]),
             Route(run, self.run),
             Route(f"{run}/events", self.events),
             Route("/api/v1/refresh", self.refresh, methods=["POST"]),
@@ -197,11 +200,18 @@ class _Routes:
         run = await self._find(request)
         if not run.state.is_final:
             raise HTTPException(409, f"run {run.id} is still {run.state}; cancel it first")
-        again = await asyncio.to_thread(self._view.retry, run.id)
-        if again is None:
-            raise HTTPException(409, f"{run.issue} already has a run that has not ended")
-        headers = {"Location": f"/api/v1/runs/{again.id}"}
-        return JSONResponse(again.to_json(), status_code=202, headers=headers)
+        return await self._submit(run.issue)
+
+    async def submit(self, request: Request) -> Response:
+        self._authorize(request)
+        return await self._submit(_issue(await request.body()))
+
+    async def _submit(self, issue: IssueRef) -> Response:
+        run = await asyncio.to_thread(self._view.submit, issue)
+        if run is None:
+            raise HTTPException(409, f"{issue} already has a run that has not ended")
+        headers = {"Location": f"/api/v1/runs/{run.id}"}
+        return JSONResponse(run.to_json(), status_code=202, headers=headers)
 
     def _authorize(self, request: Request) -> None:
         if not self._api_token.allows(request.headers.get("authorization")):
@@ -238,6 +248,15 @@ async def _asset(request: Request) -> Response:
     if asset is None:
         raise HTTPException(404)
     return Response(asset.content, media_type=asset.media_type)
+
+
+def _issue(body: bytes) -> IssueRef:
+    try:
+        return IssueRef.parse(json.loads(body)["issue"])
+    except UsageError as error:
+        raise HTTPException(400, str(error)) from None
+    except (ValueError, KeyError, TypeError):
+        raise HTTPException(400, 'the body has to be {"issue": "owner/name#7"}') from None
 
 
 def _refuse_unknown_parameters(request: Request, known: set[str]) -> None:

@@ -122,6 +122,8 @@ def _refusal(headers: Headers) -> JSONResponse | None:
         return error_response(
             403, "foreign_host", "ask under a loopback address, such as 127.0.0.1 or localhost"
         )
+    if "transfer-encoding" in headers:
+        return error_response(411, "length_required", "say the body's Content-Length")
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         return error_response(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import secrets
 import signal
 import time
@@ -26,12 +24,13 @@ from claude_flow.daemon.polling import PollSchedule
 from claude_flow.daemon.view import DaemonView, Pulse
 from claude_flow.errors import EXIT_FAILED, EngineError
 from claude_flow.model.issue import Repository
+from claude_flow.service import ServiceManager
 from claude_flow.systemd.notify import Notifier
 from claude_flow.version import __version__
 
 _log = logging.getLogger(__name__)
 
-_STATUS_SECONDS = 5.0
+_STATUS_SECONDS = 10.0
 _PING_SECONDS = 5.0
 
 
@@ -78,6 +77,7 @@ class Daemon:
             wake=self._wake_from_anywhere,
         )
         self._running: RunningRecord | None = None
+        self._service = ServiceManager(config, environ=environ)
         self._status_due = 0.0
         self._is_drained = False
 
@@ -119,7 +119,7 @@ class Daemon:
                 self._reload_asked = False
                 await self._reload()
             await self._loop.turn(polls=not (self._once and self._loop.looked_everywhere))
-            await self._write_status(server)
+            await self._write_status()
             if server.task.done():
                 server.task.result()
                 _log.error("the HTTP side ended by itself; the service restarts")
@@ -215,22 +215,12 @@ class Daemon:
             self._environ.get("RUNTIME_DIRECTORY") or self._config.get("service.state_directory")
         )
 
-    async def _write_status(self, server: RunningServer) -> None:
+    async def _write_status(self) -> None:
         if self._monotonic() < self._status_due:
             return
         self._status_due = self._monotonic() + _STATUS_SECONDS
-        try:
-            state = await asyncio.to_thread(self._view.state)
-            document = {
-                "pid": os.getpid(),
-                "http_address": server.address,
-                "health": self._view.health().to_json(),
-                "state": state.to_json(),
-            }
-            path = Path(self._config.get("monitoring.status_file"))
-            await asyncio.to_thread(_write_atomically, path, json.dumps(document, indent=2) + "\n")
-        except (OSError, EngineError) as error:
-            _log.warning("cannot write the status file: %s", error)
+        # It says itself if it cannot write; systemd and our own HTTP side are asked in a thread.
+        await asyncio.to_thread(self._service.status)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -261,9 +251,3 @@ class Daemon:
 
     def _wake_from_anywhere(self) -> None:
         self._runloop.call_soon_threadsafe(self._loop.wake)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -14,6 +14,7 @@ from claude_flow.daemon.health import Health, HealthFacts, assess
 from claude_flow.daemon.metrics import Metrics
 from claude_flow.daemon.polling import PollSchedule
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.ports import Progress
 from claude_flow.triggers.operator import submit_for_operator
@@ -134,15 +135,13 @@ class DaemonView:
         self._wake()
         return asked
 
-    def retry(self, run_id: str) -> Run | None:
-        """A new run on the issue of a final run; None while the issue has an active run."""
-        run = self._parts.engine.get(run_id)
-        active = (RunState.QUEUED, RunState.RUNNING)
-        if run is None or self._parts.engine.runs(states=active, issue=run.issue, limit=1):
-            return None
-        return submit_for_operator(
-            self._parts.engine, run.issue, key=uuid.uuid4().hex, at=self._parts.clock()
+    def submit(self, issue: IssueRef) -> Run | None:
+        """A new run on the issue for this host's operator; None while it has an active run."""
+        run = submit_for_operator(
+            self._parts.engine, issue, key=uuid.uuid4().hex, at=self._parts.clock()
         )
+        self._wake()
+        return run
 
 
 def _seconds_of_attempt(run: Run, now: float) -> float:

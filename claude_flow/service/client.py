@@ -88,8 +88,19 @@ class DaemonClient:
         answer = self._fine("POST", f"/api/v1/runs/{quote(run_id, safe='')}/retry", token)
         return answer if isinstance(answer, dict) else {}
 
-    def _fine(self, method: str, path: str, token: str | None = None) -> Any:
-        answer = self._request(method, path, token)
+    def submit(self, issue: str, *, token: str) -> dict[str, Any]:
+        """Ask for a run on ``owner/name#7``; the run."""
+        run: dict[str, Any] = self._fine("POST", "/api/v1/runs", token, {"issue": issue})
+        return run
+
+    def _fine(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        answer = self._request(method, path, token, body)
         if answer.status < http.client.BAD_REQUEST:
             return answer.body
         error = answer.body.get("error", {}) if isinstance(answer.body, dict) else {}
@@ -98,7 +109,13 @@ class DaemonClient:
             raise UsageError(str(message), hint="see: claude-flowctl runs list")
         raise ServiceError(f"the daemon refused: {message}")
 
-    def _request(self, method: str, path: str, token: str | None = None) -> Answer:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
         connection = http.client.HTTPConnection(
             self._host, self._port, timeout=self._timeout_seconds
         )
@@ -106,7 +123,8 @@ class DaemonClient:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         try:
-            connection.request(method, path, headers=headers)
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, headers)
             response = connection.getresponse()
             text = response.read(_MOST_BYTES)
         except (OSError, http.client.HTTPException) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from claude_flow.daemon.health import Health, HealthFacts, assess
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import RunEnded, apply
 from claude_flow.ports import Progress
@@ -74,9 +75,8 @@ class FakeServiceView:
         self.recorded[run_id] = ended
         return not run.state.is_final
 
-    def retry(self, run_id: str) -> Run | None:
+    def submit(self, issue: IssueRef) -> Run | None:
         """Queue a new run, at most one per issue."""
-        issue = self.recorded[run_id].issue
         if any(run.issue == issue and not run.state.is_final for run in self._read()):
             return None
         trigger = Trigger(TriggerKind.CLI, f"again-{len(self.recorded)}")

@@ -99,9 +99,8 @@ def test_one_issue_in_the_foreground(host: Any) -> None:
     assert run["pull_request"]
 
 
-def test_the_foreground_gives_way_to_a_daemon(running: Any) -> None:
-    ref = str(running.world.github.open_issue("acme/greeter", "Not now", "Please.", "maria"))
-    refused = running.ctl("run", ref)
-    assert refused.returncode == 1
-    assert "Traceback" not in refused.stderr
-    assert refused.stderr.startswith("claude-flowctl: ")
+def test_one_issue_by_the_running_daemon(running: Any) -> None:
+    ref = str(running.world.github.open_issue("acme/greeter", "Now", "Please.", "maria"))
+    run = running.json("run", ref)
+    assert (run["issue"], run["state"]) == (ref, "succeeded")
+    assert running.json("runs", "show", run["id"]) == run

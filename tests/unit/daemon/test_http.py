@@ -257,6 +257,25 @@ async def test_cancel_then_retry(
     assert unknown.status == 404
 
 
+async def test_ask_for_a_run(
+    view: FakeServiceView, ask: Ask, make_run: MakeRun, bearer: dict[str, str]
+) -> None:
+    def body(value: object) -> bytes:
+        return json.dumps(value).encode()
+
+    asked = await ask("/api/v1/runs", "POST", headers=bearer, body=body({"issue": "octo/new#9"}))
+    assert (asked.status, asked.json["issue"], asked.json["state"]) == (202, "octo/new#9", "queued")
+    assert (await ask(asked.headers["location"])).json == asked.json
+
+    again = await ask("/api/v1/runs", "POST", headers=bearer, body=body({"issue": "octo/new#9"}))
+    assert again.status == 409
+    for wrong in (b"", b"{", b"[]", body({}), body({"issue": 7}), body({"issue": "no issue"})):
+        refused = await ask("/api/v1/runs", "POST", headers=bearer, body=wrong)
+        assert (refused.status, refused.error_code) == (400, "bad_request"), wrong
+    assert (await ask("/api/v1/runs", "POST", body=body({"issue": "octo/x#1"}))).status == 401
+    assert len(view.recorded) == 1
+
+
 # --- who may ask -----------------------------------------------------------------------------
 
 
