@@ -45,7 +45,9 @@ class Database:
 
     def __str__(self) -> str:
         """Where it is, for people; never with the password."""
-        return str(self._file) if self.is_sqlite else self.url.render_as_string(hide_password=True)
+        if self.is_sqlite:
+            return str(self._file)
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -99,6 +101,10 @@ def hint(error: Exception) -> str:
     words = describe(error)
     if "full" in words or "No space" in words:
         return "free some disk space; nothing is lost, the service goes on by itself"
+    if "I/O error" in words:
+        return "check the disk that holds the state; the service goes on where it was"
+    if "not a database" in words or "malformed" in words:
+        return "put the file back from a backup, or move it away to begin anew"
     if "readonly" in words or "unable to open" in words:
         return "check that the state directory belongs to the service's user"
     return "check that the database is up and engine.database_url is right"

@@ -84,7 +84,7 @@ class DbosQueue:
         self._dbos = DBOS(config=self._config(address))
 
         async def attempt(run_id: str, number: int) -> None:
-            await drive(run_id, number, _durable_step)
+            await drive(run_id, number, self._durable_step)
 
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=_MAX_RESUMES)(attempt)
         DBOS.launch()
@@ -171,6 +171,18 @@ class DbosQueue:
         self._client = None  # it has only our own connections, nothing to close
         _in_thread(self._destroy)
 
+    async def _durable_step(self, name: str, do: Callable[[], Awaitable[Kept]]) -> Kept:
+        async def perform() -> Kept:  # DBOS wants a coroutine function
+            return await do()
+
+        try:
+            return await DBOS.run_step_async({"name": name}, perform)
+        except SQLAlchemyError as error:
+            raise EngineError(
+                f"cannot keep step {name!r} in {self._database}: {describe(error)}",
+                hint=hint(error),
+            ) from error
+
     def _destroy(self) -> None:
         DBOS.destroy(destroy_registry=True)
         self._dbos = None
@@ -213,18 +225,6 @@ def _workers() -> set[str]:
     return {
         thread.name for thread in threading.enumerate() if thread.name.startswith(_WORKER_THREAD)
     }
-
-
-async def _durable_step(name: str, do: Callable[[], Awaitable[Kept]]) -> Kept:
-    async def perform() -> Kept:
-        return await do()
-
-    try:
-        return await DBOS.run_step_async({"name": name}, perform)
-    except SQLAlchemyError as error:
-        raise EngineError(
-            f"cannot keep step {name!r}: {describe(error)}", hint=hint(error)
-        ) from error
 
 
 def _in_thread(do: Callable[[], T]) -> T:

@@ -24,7 +24,6 @@ from claude_flow.ports import AttemptWorkflow
 logger = logging.getLogger(__name__)
 
 _LAST_STEP_SECONDS = 10.0
-_LOW_SPACE_BYTES = 64 * 2**20
 
 
 class DurableEngine:
@@ -152,10 +151,11 @@ class DurableEngine:
         """See ``claude_flow.ports.Engine``."""
         if self._space_is_low():
             return 0
-        waiting_or_running = self._record.active_count(None)
-        free = self._limits[0] - waiting_or_running
+        # On SQLite all that runs is this host's, also what is yet to be resumed.
+        here = self._record.running() if self._hosts is None else len(self._attempts.run_ids)
+        free = self._limits[0] - here - self._record.waiting()
         if repository is not None:
-            free = min(free, self._limits[1] - self._record.active_count(repository))
+            free = min(free, self._limits[1] - self._record.busy(repository))
         return max(free, 0)
 
     def set_limits(self, max_concurrent_runs: int, max_concurrent_runs_per_repository: int) -> None:
@@ -172,14 +172,15 @@ class DurableEngine:
         self._record.check()
 
     def _space_is_low(self) -> bool:
+        minimum = self._settings.minimum_free_bytes
         free = shutil.disk_usage(self._settings.state_directory).free
-        was_low, self._was_low = self._was_low, free < _LOW_SPACE_BYTES
+        was_low, self._was_low = self._was_low, free < minimum
         if self._was_low and not was_low:
             logger.warning(
                 "only %d MiB are free in %s: no new run starts until there are %d",
                 free // 2**20,
                 self._settings.state_directory,
-                _LOW_SPACE_BYTES // 2**20,
+                minimum // 2**20,
             )
         return self._was_low
 

@@ -150,18 +150,29 @@ class RunRecord:
         with self._database.read() as connection:
             return [Pending(row.id, row.attempt) for row in connection.execute(query)]
 
-    def active_count(self, repository: Repository | None) -> int:
-        """How many runs, of one repository or all, are running or wait for their first attempt.
+    def busy(self, repository: Repository) -> int:
+        """How many runs of a repository, on all hosts, are running or about to.
 
         A run that waits for its next attempt holds no slot. Raises EngineError.
         """
-        table = self._runs
-        query = sa.select(sa.func.count()).where(
-            (table.c.state == RunState.RUNNING)
-            | ((table.c.state == RunState.QUEUED) & (table.c.attempt == 1))
+        return self._count(
+            (self._runs.c.repository == partition(repository))
+            & ((self._runs.c.state == RunState.RUNNING) | self._is_new())
         )
-        if repository is not None:
-            query = query.where(table.c.repository == partition(repository))
+
+    def waiting(self) -> int:
+        """How many runs wait for their first attempt, on whatever host. Raises EngineError."""
+        return self._count(self._is_new())
+
+    def running(self) -> int:
+        """How many runs are running, on all hosts. Raises EngineError."""
+        return self._count(self._runs.c.state == RunState.RUNNING)
+
+    def _is_new(self) -> sa.ColumnElement[bool]:
+        return (self._runs.c.state == RunState.QUEUED) & (self._runs.c.attempt == 1)
+
+    def _count(self, which: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).select_from(self._runs).where(which)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 

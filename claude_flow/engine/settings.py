@@ -19,6 +19,7 @@ class EngineSettings:
     ``poll_seconds`` is how often the queue and cancel requests are looked at.
     ``host_timeout_seconds`` is how long a host may be silent before another takes its work.
     ``lock_wait_seconds`` is how long ``launch`` waits for an earlier daemon to let go.
+    With less than ``minimum_free_bytes`` in the state directory no new run is admitted.
     """
 
     database_url: str | None
@@ -30,3 +31,4 @@ class EngineSettings:
     poll_seconds: float = 1.0
     host_timeout_seconds: float = 10.0
     lock_wait_seconds: float = 2.0
+    minimum_free_bytes: int = 64 * 2**20

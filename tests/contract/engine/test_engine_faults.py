@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +19,7 @@ from claude_flow.engine.durable import DurableEngine
 from claude_flow.engine.record import open_record
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.errors import EXIT_TRY_AGAIN, EngineError
-from claude_flow.model.run import RunState
+from claude_flow.model.run import Reason, RunState
 from claude_flow.ports import Steps
 
 Until = Callable[[Callable[[], object]], None]
@@ -49,6 +52,37 @@ def test_a_full_disk_ends_the_daemon_and_loses_nothing(on_sqlite: Any, until: Un
     steps = [what for what, _run, _host in on_sqlite.said if what.isdigit()]
     assert sorted(set(steps)) == ["0", "1", "2", "3"]
     assert steps.count("0") == 1
+
+
+def test_no_run_is_admitted_while_space_is_low(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = DurableEngine(replace(_settings(None, tmp_path), minimum_free_bytes=2**60))
+    engine.launch(nothing)
+    try:
+        assert (engine.free_slots(), engine.free_slots()) == (0, 0)
+    finally:
+        engine.close(grace_seconds=0)
+    said = [record.message for record in caplog.records if "no new run starts" in record.message]
+    assert len(said) == 1
+
+
+def test_a_run_that_the_queue_gave_up_is_ended(on_sqlite: Any, until: Until) -> None:
+    """As one does that took the daemon down a hundred times."""
+    daemon = on_sqlite.start("octo/a#1", "octo/a#2", step_seconds=600)
+    until(partial(_has_said, on_sqlite, 4))
+    (waiting,) = [run for run in on_sqlite.runs() if run.state is RunState.QUEUED]
+    with closing(sqlite3.connect(on_sqlite.place.directory / "state.db")) as connection, connection:
+        connection.execute(
+            "UPDATE workflow_status SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'"
+            " WHERE workflow_uuid = ?",
+            [f"{waiting.id}/a1"],
+        )
+    until(lambda: [run for run in on_sqlite.runs() if run.state is RunState.FAILED])
+    (ended,) = [run for run in on_sqlite.runs() if run.state is RunState.FAILED]
+    assert (ended.id, ended.reason) == (waiting.id, Reason.AGENT_FAILED)
+    assert ended.detail == "the service ended too often while working on this"
+    assert daemon.poll() is None
 
 
 def test_work_outlives_lost_connections(shared: Any, until: Until) -> None:

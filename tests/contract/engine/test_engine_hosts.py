@@ -71,6 +71,8 @@ def test_a_run_is_cancelled_from_another_host(shared: Any, until: Until) -> None
     other.launch(nothing)
     try:
         (run,) = other.runs()
+        assert other.free_slots() == 3
+        assert other.free_slots(run.issue.repository) == 0
         assert other.cancel(run.id)
         until(lambda: other.runs(states=[RunState.CANCELLED]))
     finally:
