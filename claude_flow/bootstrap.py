@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from claude_flow.agents.factory import make_agent
+from claude_flow.agents.secrets import secret_values
 from claude_flow.agents.settings import AgentSettings
 from claude_flow.agents.surroundings import droppings
 from claude_flow.config import ConfigManager
@@ -89,6 +90,7 @@ def wire(
 
     environ = os.environ if environ is None else environ
     patience = patience or Patience()
+    redactor.add(*secret_values(environ))
     token = _token_of(config)
     engine = DurableEngine(_engine_settings(config, clock), on_fatal)
     github = make_github(config, clock=clock)
@@ -157,7 +159,7 @@ def make_github(config: ConfigManager, *, clock: Callable[[], datetime] = utc_no
 
 def agent_of(config: ConfigManager, environ: Mapping[str, str]) -> Agent:
     """The agent that the configuration in force names."""
-    return make_agent(_agent_settings(config), environ)
+    return make_agent(_agent_settings(config), environ, redactor.redact)
 
 
 def open_record(config: ConfigManager) -> RunRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claude_flow.agents.judgement import JudgedOutput, Rules
-from claude_flow.agents.redaction import Redact
+from claude_flow.agents.settings import Redact
 from claude_flow.agents.surroundings import Scratch, Surroundings
 from claude_flow.ports import AgentCommand, AgentTask
 

@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from claude_flow.agents.claude import ClaudeAgent
 from claude_flow.agents.claude_flow import ClaudeFlowAgent
 from claude_flow.agents.command import CommandAgent
-from claude_flow.agents.redaction import redactor
-from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.settings import AgentSettings, Redact
 from claude_flow.agents.surroundings import Surroundings
 from claude_flow.errors import UsageError
 from claude_flow.ports import Agent
 
 
-def make_agent(settings: AgentSettings, host_environment: Mapping[str, str]) -> Agent:
+def make_agent(
+    settings: AgentSettings, host_environment: Mapping[str, str], redact: Redact
+) -> Agent:
     """The agent of ``settings.kind``; it sees of the host what the allow-list names.
+
+    ``redact`` masks what may not stand in its summary and in the details of its failures.
 
     Raises UsageError for an unknown kind, or for ``command`` without a command.
     """
     surroundings = Surroundings(settings, host_environment)
-    redact = redactor(host_environment)
     match settings.kind:
         case "claude":
             return ClaudeAgent(settings, surroundings, redact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from claude_flow.agents.redaction import Redact
+from claude_flow.agents.settings import Redact
 from claude_flow.agents.stream import StreamReader, StreamResult
 from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import ProcessEnded, Progress, Verdict

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+Redact = Callable[[str], str]
+"""Masks secrets in a text that leaves the agents' room."""
 
 # What an unattended coding agent needs to look, build, test and commit. Whoever can run a
 # project's tests can run any code, so this is no sandbox: it keeps the agent from reaching for

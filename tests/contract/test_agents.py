@@ -45,6 +45,7 @@ def agent_at(kind: str, prefix: Path) -> Agent:
             environment_allowlist=("PATH", "ANTHROPIC_API_KEY"),
         ),
         HOST,
+        str,
     )
 
 
@@ -67,7 +68,7 @@ def ended(exit_code: int = 0, stopped: str | None = None) -> ProcessEnded:
 def test_check_is_content_or_says_what_to_do(agent: Agent, kind: str, tmp_path: Path) -> None:
     agent.check()
     missing = make_agent(
-        AgentSettings(kind=kind, command=("my-agent",), install_prefix=tmp_path / "empty"), {}
+        AgentSettings(kind=kind, command=("my-agent",), install_prefix=tmp_path / "empty"), {}, str
     )
     with pytest.raises(AgentUnavailableError, match="my-agent in ") as caught:
         missing.check()

@@ -100,7 +100,7 @@ class Bench:
             budget_usd=budget_usd,
             environment_allowlist=("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "PATH", "LANG"),
         )
-        agent = make_agent(settings, self._host)
+        agent = make_agent(settings, self._host, str)
         agent.check()
         output = agent.output()
         task = self.task

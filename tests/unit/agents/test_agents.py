@@ -49,7 +49,7 @@ def put_claude_flow(prefix: Path, version: str, name: str = "claude-flow") -> No
 def agent_in(prefix: Path, kind: str, **settings: object) -> Agent:
     known = AgentSettings(kind=kind, install_prefix=prefix, environment_allowlist=ALLOWED)
     values = {name: getattr(known, name) for name in AgentSettings.__dataclass_fields__}
-    return make_agent(AgentSettings(**(values | settings)), HOST)
+    return make_agent(AgentSettings(**(values | settings)), HOST, str)
 
 
 def test_a_commands_environment_is_the_allow_list_and_its_own(
@@ -221,7 +221,7 @@ def test_check_says_what_is_missing_and_where_it_looked(
         else:
             put_program(tmp_path / "bin" / name)
     known = {"kind": kind, "install_prefix": tmp_path, "environment_allowlist": ALLOWED}
-    agent = make_agent(AgentSettings(**(known | settings)), empty)  # type: ignore[arg-type] # cases are data
+    agent = make_agent(AgentSettings(**(known | settings)), empty, str)  # type: ignore[arg-type] # cases are data
     with pytest.raises(AgentUnavailableError, match=missing) as caught:
         agent.check()
     assert caught.value.hint
@@ -230,7 +230,7 @@ def test_check_says_what_is_missing_and_where_it_looked(
 def test_a_program_that_is_not_executable_is_none(tmp_path: Path) -> None:
     put_program(tmp_path / "bin" / "claude").chmod(0o644)
     with pytest.raises(AgentUnavailableError, match="not there or not executable"):
-        make_agent(AgentSettings(kind="claude", install_prefix=tmp_path), {}).check()
+        make_agent(AgentSettings(kind="claude", install_prefix=tmp_path), {}, str).check()
 
 
 @pytest.mark.parametrize("version", ["1.0.72", "4.0.0"])

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from claude_flow.agents.judgement import JudgedOutput, Rules
-from claude_flow.agents.redaction import redactor
+from claude_flow.agents.secrets import secret_values
+from claude_flow.journal import Redactor
 from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import ProcessEnded
 
@@ -38,7 +39,7 @@ def ended(exit_code: int = 0, stopped: str | None = None, stderr: str = "") -> P
 
 
 def output(rules: Rules, *events: dict[str, Any]) -> JudgedOutput:
-    judged = JudgedOutput(rules, redactor({"ANTHROPIC_API_KEY": KEY}))
+    judged = JudgedOutput(rules, Redactor(secret_values({"ANTHROPIC_API_KEY": KEY})).redact)
     judged.feed("a banner")
     for event in events:
         judged.feed(json.dumps(event))

@@ -257,9 +257,7 @@ async def test_cancel_then_retry(
     assert unknown.status == 404
 
 
-async def test_ask_for_a_run(
-    view: FakeServiceView, ask: Ask, make_run: MakeRun, bearer: dict[str, str]
-) -> None:
+async def test_ask_for_a_run(view: FakeServiceView, ask: Ask, bearer: dict[str, str]) -> None:
     def body(value: object) -> bytes:
         return json.dumps(value).encode()
 
