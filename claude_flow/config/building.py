@@ -47,7 +47,7 @@ def build(sources: Sources, demands: Demands) -> Snapshot:
             rank[key] = index
 
     def origin_of(key: str) -> Origin:
-        return located(layers[rank[key]], key) if key in rank else DEFAULT
+        return located(layers[rank[key]], tuple(key.split("."))) if key in rank else DEFAULT
 
     if not unread:
         together = list(rule_problems(schema, _nested(values), origin_of))
@@ -61,7 +61,7 @@ def build(sources: Sources, demands: Demands) -> Snapshot:
     secret_files: dict[str, str] = {}
     problems.extend(_take_contents(schema, values, contents, rank, secret_files, origin_of))
     if problems:
-        raise ConfigError(_redacted(problems, schema, layers))
+        raise ConfigError(sorted(_redacted(problems, schema, layers), key=_place))
     _normalise(schema, values)
     return Snapshot(schema, values, layers, Secrets(contents, secret_files), warnings)
 
@@ -144,6 +144,18 @@ def _take_contents(
                     origin=origin_of(file_key),
                     expected=setting.expected,
                 )
+
+
+_READ_IN_ORDER = ("file", "conf.d", "secret file", "credential", "environment", "override")
+
+
+def _place(problem: Problem) -> tuple[int, str, int, int]:
+    """Orders faults as somebody who mends them goes through the sources."""
+    origin = problem.origin
+    if origin is None or origin.layer not in _READ_IN_ORDER:
+        return len(_READ_IN_ORDER), "", 0, 0
+    layer = _READ_IN_ORDER.index(origin.layer)
+    return layer, origin.source or "", origin.line or 0, origin.column or 0
 
 
 def _redacted(problems: list[Problem], schema: Schema, layers: Sequence[Layer]) -> list[Problem]:

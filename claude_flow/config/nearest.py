@@ -7,8 +7,11 @@ from collections.abc import Iterable
 _SLIPS = 2
 
 
-def distance(left: str, right: str) -> int:
-    """Slips between two names: letters left out, added, changed or swapped with the next."""
+def distance(left: str, right: str, most: int) -> int:
+    """Slips between two names: letters left out, added, changed or swapped with the next.
+
+    Counting ends where there are more than ``most``; then any larger number is the answer.
+    """
     before: list[int] = []
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
@@ -18,6 +21,8 @@ def distance(left: str, right: str) -> int:
             if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 best = min(best, earlier[j - 2] + 1)
             row.append(best)
+        if min(row) > most and min(before) > most:  # a swap looks two rows back
+            return most + 1
     return row[-1]
 
 
@@ -28,7 +33,7 @@ def slip_of(name: str, known: Iterable[str]) -> str | None:
     """
     allowed = _SLIPS if len(name) > _SLIPS * 2 else 1
     near = [
-        (distance(name, candidate), candidate)
+        (distance(name, candidate, allowed), candidate)
         for candidate in known
         if abs(len(candidate) - len(name)) <= allowed
     ]

@@ -6,6 +6,7 @@ Only errors and ``explain`` ask, so the parser behind it loads on first use.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -26,8 +27,8 @@ class Position:
 class Positions:
     """Positions in one text.
 
-    ``values`` gives where the value at a path of keys stands (in objects only; list items are
-    their list's), ``duplicates`` each key that its object had named before.
+    ``values`` gives where the value at a path of keys and list indexes stands, ``duplicates``
+    each key that its object had named before.
     """
 
     values: dict[tuple[str, ...], Position]
@@ -56,20 +57,27 @@ def locate(text: str) -> Positions:
 def _pairs(
     root: tree_sitter.Node,
 ) -> Iterator[tuple[tuple[str, ...], tree_sitter.Node, tree_sitter.Node]]:
-    waiting: list[tuple[tuple[str, ...], tree_sitter.Node]] = [
+    waiting: deque[tuple[tuple[str, ...], tree_sitter.Node]] = deque(
         ((), node) for node in root.named_children
-    ]
+    )
     while waiting:
-        path, node = waiting.pop(0)
-        if node.type != "object":
-            continue
-        for pair in node.named_children:
-            key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
-            if key is None or value is None or key.text is None:
-                continue
-            inner = (*path, str(json.loads(key.text)))
+        path, node = waiting.popleft()
+        for inner, key, value in _inside(path, node):
             yield inner, key, value
             waiting.append((inner, value))
+
+
+def _inside(
+    path: tuple[str, ...], node: tree_sitter.Node
+) -> Iterator[tuple[tuple[str, ...], tree_sitter.Node, tree_sitter.Node]]:
+    if node.type == "array":
+        for index, item in enumerate(node.named_children):
+            yield (*path, str(index)), item, item
+    elif node.type == "object":
+        for pair in node.named_children:
+            key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
+            if key is not None and value is not None and key.text is not None:
+                yield (*path, str(json.loads(key.text))), key, value
 
 
 def _position(node: tree_sitter.Node, lines: list[bytes]) -> Position:

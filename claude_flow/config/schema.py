@@ -130,11 +130,11 @@ class Schema:
         """Whether the key is a setting's or a section's."""
         return key in self.settings or key in self.sections
 
-    def setting_at(self, path: tuple[object, ...]) -> Setting | None:
+    def setting_at(self, path: tuple[str, ...]) -> Setting | None:
         """The setting that a path leads to or into, None for a section's."""
         key = ""
         for part in path:
-            key = f"{key}.{part}" if key else str(part)
+            key = f"{key}.{part}" if key else part
             if key in self.settings:
                 return self.settings[key]
         return None

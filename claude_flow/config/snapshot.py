@@ -173,7 +173,7 @@ class Snapshot:
 
     def _origins(self, key: str) -> list[Origin]:
         origins = [
-            located(layer, key)
+            located(layer, self.schema.settings[key].path)
             for layer in reversed(self._layers)
             if key in dict(flatten(self.schema, layer.document))
         ]
@@ -206,14 +206,14 @@ class Snapshot:
         return Redactor(self.secrets())
 
 
-def located(layer: Layer, key: str) -> Origin:
-    """Where a layer has a key from, with line and column if it is a file."""
-    origin = layer.origin(key)
+def located(layer: Layer, path: tuple[str, ...]) -> Origin:
+    """Where a layer has the value at a path from, with line and column if it is a file."""
+    origin = layer.origin(".".join(path))
     if layer.text is None:
         return origin
     from claude_flow.config.positions import locate  # noqa: PLC0415 - only explanations need it
 
-    position = locate(layer.text).values.get(tuple(key.split(".")))
+    position = locate(layer.text).values.get(path)
     if position is None:
         return origin
     return Origin(origin.layer, origin.source, position.line, position.column)

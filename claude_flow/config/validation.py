@@ -12,16 +12,17 @@ from claude_flow.config.layers import Layer, printable, show
 from claude_flow.config.nearest import slip_of
 from claude_flow.config.schema import Schema, Setting
 
-Locate = Callable[[Layer, str], Origin]
-"""Gives where a layer has a key from, with line and column."""
+Path = tuple[str, ...]
+Locate = Callable[[Layer, Path], Origin]
+"""Gives where a layer has the value at a path from, with line and column."""
 
 
 def layer_problems(schema: Schema, layer: Layer, locate: Locate) -> Iterator[Problem]:
     """Every fault of one layer."""
     if not schema.layer_validator.is_valid(layer.document):
-        told: set[tuple[object, ...]] = set()
+        told: set[Path] = set()
         for error in schema.layer_validator.iter_errors(layer.document):
-            path = tuple(error.instance_path)
+            path = tuple(map(str, error.instance_path))
             kind = error.kind
             if isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
                 for name in kind.unexpected:
@@ -33,17 +34,17 @@ def layer_problems(schema: Schema, layer: Layer, locate: Locate) -> Iterator[Pro
         yield from _exposed(schema, layer, locate)
 
 
-def _unknown(schema: Schema, layer: Layer, path: tuple[object, ...], locate: Locate) -> Problem:
-    key = ".".join(str(part) for part in path)
-    is_old = key in schema.renamed
-    return Problem(
-        "is an older name; claude-flowctl config migrate mends the file"
-        if is_old
-        else "is not a setting",
-        key=printable(key),
-        origin=locate(layer, key),
-        suggestion=schema.renamed[key] if is_old else nearest_key(schema, key),
-    )
+def _unknown(schema: Schema, layer: Layer, path: Path, locate: Locate) -> Problem:
+    key = ".".join(path)
+    message, suggestion = "is not a setting", None
+    if key in schema.renamed:
+        message = "is an older name; claude-flowctl config migrate mends the file"
+        suggestion = schema.renamed[key]
+    elif schema.knows(key):
+        message = 'has dots in its name; write objects, as in {"github": {"trigger_label": "x"}}'
+    else:
+        suggestion = nearest_key(schema, key)
+    return Problem(message, key=printable(key), origin=locate(layer, path), suggestion=suggestion)
 
 
 def nearest_key(schema: Schema, key: str) -> str | None:
@@ -56,26 +57,26 @@ def nearest_key(schema: Schema, key: str) -> str | None:
     return None if near is None else by_name[near]
 
 
-def _invalid(
-    schema: Schema, layer: Layer, path: tuple[object, ...], value: object, locate: Locate
-) -> Problem:
+def _invalid(schema: Schema, layer: Layer, path: Path, value: object, locate: Locate) -> Problem:
     setting = schema.setting_at(path)
     if setting is None:
-        key = ".".join(str(part) for part in path)
         return Problem(
-            "is a section, not a value", key=key, origin=locate(layer, key), expected="an object"
+            "is a section, not a value",
+            key=".".join(path),
+            origin=locate(layer, path),
+            expected="an object",
         )
     shown = None if setting.is_secret else show(value)
     return Problem(
         "is not valid" if shown is None else f"{shown} is not valid",
         key=_with_index(setting, path),
-        origin=locate(layer, setting.key),
+        origin=locate(layer, path),
         value=shown,
         expected=setting.expected,
     )
 
 
-def _with_index(setting: Setting, path: tuple[object, ...]) -> str:
+def _with_index(setting: Setting, path: Path) -> str:
     inside = path[len(setting.path) :]
     return setting.key + "".join(f"[{part}]" for part in inside)
 
@@ -87,7 +88,7 @@ def _exposed(schema: Schema, layer: Layer, locate: Locate) -> Iterator[Problem]:
             yield Problem(
                 f"is secret, but others may read {layer.source}; chmod o= it",
                 key=key,
-                origin=locate(layer, key),
+                origin=locate(layer, setting.path),
             )
 
 

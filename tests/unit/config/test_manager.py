@@ -156,10 +156,10 @@ class TestFaults:
                 "CLAUDE_FLOW_GITHUB_PULL_REQUEST_DRAFT": "maybe",
             },
         )
-        assert sorted(found) == sorted(
+        assert found == (
             [
                 (
-                    f'{path}:1:29: github.repositories[0]: "widgets" is not valid; expected a list,'
+                    f'{path}:1:30: github.repositories[0]: "widgets" is not valid; expected a list,'
                     ' each a text of at most 140 characters, such as "owner/name", none twice'
                 ),
                 (
@@ -177,17 +177,17 @@ class TestFaults:
                 f"{path}:4:12: enigne: is not a setting; did you mean engine?",
                 f"{path}:4:27: systemd: is a section, not a value; expected an object",
                 (
-                    "CLAUDE_FLOW_SERVICE_SHUTDOWN_GRACE_SECONDS: service.shutdown_grace_seconds:"
-                    ' "" is not a number; expected a number from 0 to 86400 (seconds)'
+                    "CLAUDE_FLOW_GITHUB_PULL_REQUEST_DRAFT: github.pull_request.draft:"
+                    ' "maybe" is none of true, false, yes, no, on, off, 1, 0;'
+                    " expected true or false"
                 ),
                 (
                     "CLAUDE_FLOW_MAX_TURNS: is not a setting;"
                     " did you mean CLAUDE_FLOW_CLAUDE_FLOW_MAX_TURNS?"
                 ),
                 (
-                    "CLAUDE_FLOW_GITHUB_PULL_REQUEST_DRAFT: github.pull_request.draft:"
-                    ' "maybe" is none of true, false, yes, no, on, off, 1, 0;'
-                    " expected true or false"
+                    "CLAUDE_FLOW_SERVICE_SHUTDOWN_GRACE_SECONDS: service.shutdown_grace_seconds:"
+                    ' "" is not a number; expected a number from 0 to 86400 (seconds)'
                 ),
             ]
         )
@@ -209,9 +209,20 @@ class TestFaults:
     def test_a_key_named_twice_is_a_fault_at_the_second(self, write: Write) -> None:
         path = write('{"github": {"trigger_label": "a",\n"trigger_label": "b"}, "github": {}}')
         assert faults(path) == [
-            f"{path}:2:24: github: is named twice in one object; keep one of them",
             f"{path}:2:1: github.trigger_label: is named twice in one object; keep one of them",
+            f"{path}:2:24: github: is named twice in one object; keep one of them",
         ]
+
+    def test_a_key_named_twice_inside_a_list_is_a_fault_too(self, write: Write) -> None:
+        path = write('{"github": {"repositories": [1, {"a": 1, "a": 2}]}}')
+        assert faults(path) == [
+            f"{path}:1:42: github.repositories.1.a: is named twice in one object; keep one of them"
+        ]
+
+    def test_a_name_with_dots_is_told_to_be_nested(self, write: Write) -> None:
+        (found,) = faults(write({"github.api_url": "https://x"}))
+        assert "github.api_url: has dots in its name; write objects" in found
+        assert ":2:21:" in found
 
     @pytest.mark.parametrize(
         ("text", "why"),

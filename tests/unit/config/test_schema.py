@@ -62,7 +62,7 @@ def test_references_name_settings() -> None:
     [("", "ab", 2), ("token", "token", 0), ("tokne", "token", 1), ("tkn", "token", 2)],
 )
 def test_distance_counts_slips(left: str, right: str, slips: int) -> None:
-    assert distance(left, right) == distance(right, left) == slips
+    assert distance(left, right, 9) == distance(right, left, 9) == slips
 
 
 def test_two_slips_in_a_short_name_are_another_name() -> None:
