@@ -25,7 +25,6 @@ from claude_flow.github import ApiSession, GitHubClient
 from claude_flow.journal import redactor
 from claude_flow.model.transitions import RetryPolicy
 from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
-from claude_flow.triggers.admission import Places
 from claude_flow.triggers.poller import Poller
 from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, WorkflowSettings
@@ -64,7 +63,6 @@ class Parts:
     attempts: AttemptRunner
     progress: LiveProgress
     agent: Callable[[], Agent]
-    set_limits: Callable[[int, int], None]
     clock: Callable[[], datetime]
 
 
@@ -132,7 +130,6 @@ def wire(
         github,
         engine,
         trigger_label=lambda: str(config.get("github.trigger_label")),
-        places=lambda: _places(config),
         clock=clock,
     )
     return Parts(
@@ -144,7 +141,6 @@ def wire(
         attempts=attempts,
         progress=progress,
         agent=agent,
-        set_limits=engine.set_limits,
         clock=clock,
     )
 
@@ -261,10 +257,3 @@ def _workflow_settings(config: ConfigManager, state: Path) -> WorkflowSettings:
 
 def _labels(config: ConfigManager) -> Labels:
     return Labels(config.get("github.trigger_label"), config.get("github.state_label_prefix"))
-
-
-def _places(config: ConfigManager) -> Places:
-    return Places(
-        host=config.get("service.max_concurrent_runs"),
-        repository=config.get("service.max_concurrent_runs_per_repository"),
-    )

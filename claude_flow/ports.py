@@ -104,6 +104,10 @@ class Engine(Protocol):
         """Runs, newest first; ``states`` empty means all."""
         ...
 
+    def counts(self) -> Mapping[RunState, int]:
+        """How many runs were ever recorded, by state; states without runs may be missing."""
+        ...
+
     def set_limits(self, max_concurrent_runs: int, max_concurrent_runs_per_repository: int) -> None:
         """Change the limits; runs beyond a lower one go on to their end. Raises EngineError."""
         ...

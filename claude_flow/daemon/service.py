@@ -161,7 +161,7 @@ class Daemon:
             await self._leave_configuration(partial(self._running.take_over, snapshot))
         try:
             await asyncio.to_thread(
-                self._parts.set_limits,
+                self._parts.engine.set_limits,
                 self._config.get("service.max_concurrent_runs"),
                 self._config.get("service.max_concurrent_runs_per_repository"),
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +90,7 @@ class DaemonView:
     def state(self) -> Snapshot:
         """What is going on right now."""
         config, now = self._parts.config, self._parts.clock()
-        runs = self._parts.engine.runs()
-        counts = Counter(run.state for run in runs)
+        runs = self._parts.engine.runs(states=(RunState.QUEUED, RunState.RUNNING))
         return Snapshot(
             at=now,
             version=__version__,
@@ -101,7 +99,7 @@ class DaemonView:
             max_concurrent_runs=config.get("service.max_concurrent_runs"),
             uptime_seconds=self._monotonic() - self._pulse.started,
             next_poll_seconds=self._schedule.seconds_to_next(self._monotonic()),
-            counts=counts,
+            counts=self._parts.engine.counts(),
             running=tuple(
                 RunningRun(
                     run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from claude_flow.engine.attempts import Attempts, DurableStep
 from claude_flow.engine.database import Database
@@ -146,6 +146,10 @@ class DurableEngine:
     ) -> list[Run]:
         """See ``claude_flow.ports.Engine``."""
         return self._record.runs(states=states, issue=issue, limit=limit)
+
+    def counts(self) -> Mapping[RunState, int]:
+        """See ``claude_flow.ports.Engine``."""
+        return self._record.counts()
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""

@@ -143,6 +143,13 @@ class RunRecord:
         with self._database.read() as connection:
             return [_run(row) for row in connection.execute(query.limit(limit))]
 
+    def counts(self) -> dict[RunState, int]:
+        """How many runs there are, by state. Raises EngineError."""
+        table = self._runs
+        query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
+        with self._database.read() as connection:
+            return {RunState(state): number for state, number in connection.execute(query)}
+
     def pending(self) -> list[Pending]:
         """All active runs. Raises EngineError."""
         table = self._runs

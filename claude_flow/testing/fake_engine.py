@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -167,6 +168,11 @@ class FakeEngine:
                 and (issue is None or _same(run.issue, issue))
             ]
         return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)[:limit]
+
+    def counts(self) -> dict[RunState, int]:
+        """See ``claude_flow.ports.Engine``."""
+        with self.state.lock:
+            return dict(Counter(run.state for run in self.state.runs.values()))
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""

@@ -10,7 +10,7 @@ from claude_flow.errors import NotFoundError
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.model.run import Run, RunState, Trigger, TriggerKind
 from claude_flow.ports import Engine, GitHub
-from claude_flow.triggers.admission import Places, choose
+from claude_flow.triggers.admission import choose
 
 _log = logging.getLogger(__name__)
 _ACTIVE = (RunState.QUEUED, RunState.RUNNING)
@@ -28,13 +28,11 @@ class Poller:
         engine: Engine,
         *,
         trigger_label: Callable[[], str],
-        places: Callable[[], Places],
         clock: Callable[[], datetime],
     ) -> None:
         self._github = github
         self._engine = engine
         self._label = trigger_label
-        self._places = places
         self._clock = clock
         self._waiting: dict[Repository, list[Issue]] = {}
         # Issues whose label event already made a run, by when they last changed: their label
@@ -61,13 +59,17 @@ class Poller:
         waiting = self._open_requests()
         if not waiting:
             return []
-        active = self._engine.runs(states=_ACTIVE)
-        submitted = []
-        for issue in choose(waiting, active, self._places()):
-            run = self._submit(issue)
-            if run is not None:
-                submitted.append(run)
-        return submitted
+        free = self._engine.free_slots()
+        if free == 0:
+            return []
+        chosen = choose(
+            waiting,
+            active=[run.issue for run in self._engine.runs(states=_ACTIVE)],
+            free=free,
+            free_in=self._engine.free_slots,
+        )
+        submitted = [self._submit(issue) for issue in chosen]
+        return [run for run in submitted if run is not None]
 
     def _open_requests(self) -> list[Issue]:
         return [

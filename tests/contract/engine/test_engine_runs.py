@@ -156,6 +156,7 @@ def test_limits_hold(world: Any, work: Work) -> None:
     work.gate.set()
     world.until(lambda: all(run.state.is_final for run in work.engine.runs()))
     assert work.peak <= 2
+    assert work.engine.counts()[RunState.SUCCEEDED] == len(runs)
     assert work.engine.free_slots() == 2
     assert work.engine.free_slots(Repository("octo", "a")) == 1
 
