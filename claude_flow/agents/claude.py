@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 
 from claude_flow.agents.judgement import JudgedOutput, Rules
-from claude_flow.agents.settings import Redact
-from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.settings import AgentSettings, Redact
 from claude_flow.agents.surroundings import Scratch, Surroundings
 from claude_flow.ports import AgentCommand, AgentTask
 

@@ -13,8 +13,7 @@ from claude_flow.agents.claude import (
     claude_settings,
 )
 from claude_flow.agents.judgement import JudgedOutput, Rules
-from claude_flow.agents.settings import Redact
-from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.settings import AgentSettings, Redact
 from claude_flow.agents.surroundings import Scratch, Surroundings, droppings
 from claude_flow.errors import AgentUnavailableError
 from claude_flow.ports import AgentCommand, AgentTask
