@@ -82,6 +82,10 @@ def _startability_problems(values: Mapping[str, Any], demands: Demands) -> Itera
         for key, value in _NOT_IN_THIS_RELEASE.items():
             if values[key] == value:
                 yield Problem(f"{show(value)} is not available in this release", key=key)
+        if values["github.app.id"] is not None:
+            yield Problem(
+                "a GitHub App is not available in this release; give a token", key="github.app.id"
+            )
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -245,6 +245,8 @@ class TestFaults:
         os.mkfifo(tmp_path / "pipe")
         assert "not a regular file" in faults(tmp_path / "pipe")[0]
         assert "NUL" in faults("/a\0b")[0]
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        assert "cannot be read: Too many levels" in faults(tmp_path / "loop")[0]
         path = write("{}")
         path.write_bytes(b'{"github": "\xff"}')
         assert "is not UTF-8 (byte 12)" in faults(path)[0]
@@ -413,17 +415,23 @@ class TestStartable:
 
     @pytest.mark.parametrize(
         "document",
-        [{"execution": {"backend": "systemd"}}, {"github": {"webhook": {"enabled": True}}}],
+        [
+            {"execution": {"backend": "systemd"}},
+            {"github": {"webhook": {"enabled": True}}},
+            {"github": {"app": {"id": 1, "installation_id": 2}}},
+        ],
     )
     def test_what_nothing_acts_on_is_refused(
         self, write: Write, document: dict[str, dict[str, object]]
     ) -> None:
         secret_file = str(write("x", "secret", 0o600))
-        overrides = {
+        overrides: dict[str, object] = {
             "github.repositories": ["a/b"],
             "github.token": TOKEN,
             "github.webhook.secret_file": secret_file,
         }
+        if "app" in document.get("github", {}):
+            overrides["github.app.private_key_file"] = secret_file
         (found,) = faults(write(document), overrides=overrides, startable=True)
         assert "is not available in this release" in found
 
