@@ -51,4 +51,5 @@ def quieten() -> None:
     if not logger.handlers:
         # With a handler of ours it adds none of its own to standard error.
         logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.WARNING)
     logger.propagate = True
