@@ -26,6 +26,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     wish = _parser().parse_args(arguments)
     try:
         config = ConfigManager.load(wish.config, environ=environ, startable=True)
+        for warning in config.warnings:
+            _say(f"claude-flow-service: warning: {warning}", sys.stderr)
         if wish.check:
             _say(f"{config.path}: the configuration is valid", sys.stdout)
             return 0
