@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from claude_flow.config import ConfigError, ConfigManager
+
 Write = Callable[..., Path]
 
 
@@ -23,3 +25,15 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return write_file
+
+
+@pytest.fixture
+def faults() -> Callable[..., list[str]]:
+    """Loads what must be refused, in an empty environment unless said; each fault as text."""
+
+    def load(path: str | Path | None = None, **named: Any) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            ConfigManager.load(path, **{"environ": {}, **named})
+        return [str(problem) for problem in caught.value.problems]
+
+    return load
