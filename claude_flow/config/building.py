@@ -108,8 +108,10 @@ def _read_secret_files(
     """Read the secret files that settings name into ``contents``, by the settings' keys."""
     for key, setting in schema.settings.items():
         path = values[key]
-        if not setting.is_secret_file or not isinstance(path, str):
+        if not setting.is_secret_file or path is None:
             continue
+        if not schema.layer_validator.is_valid(nest(key, path)):
+            continue  # a fault of its own, told already
         try:
             contents[key] = read_secret_file(path)
         except FileFaultError as fault:

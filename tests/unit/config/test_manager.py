@@ -123,6 +123,11 @@ class TestTokenFile:
         # Of another host's configuration the files are not here.
         ConfigManager.load(path, environ={}, check_files=False)
 
+    @pytest.mark.parametrize("path", ["here/token", 5, "/a\0b"])
+    def test_what_is_no_path_is_one_fault(self, faults: Faults, write: Write, path: object) -> None:
+        (found,) = faults(write({"github": {"token_file": path}}))
+        assert "is not valid; expected a text or null, such as" in found
+
     @pytest.mark.parametrize("text", ["two words", "tök€n", "a\tb"])
     def test_what_is_no_token_is_a_fault_that_does_not_show_it(
         self, faults: Faults, write: Write, text: str
