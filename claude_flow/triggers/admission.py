@@ -24,16 +24,16 @@ def choose(
     runs may start on this host and ``free_in`` how many of them in one repository.
     """
     busy = {str(ref).lower() for ref in active}
-    left: dict[Repository, int] = {}
+    left: dict[str, int] = {}
     chosen: list[Issue] = []
     for issue in sorted(waiting, key=lambda issue: (issue.created_at, issue.ref)):
         if len(chosen) >= free:
             break
-        name, repository = str(issue.ref).lower(), issue.ref.repository
+        name, repository = str(issue.ref).lower(), str(issue.ref.repository).lower()
         if name in busy:
             continue
         if repository not in left:
-            left[repository] = free_in(repository)
+            left[repository] = free_in(issue.ref.repository)
         if left[repository] > 0:
             left[repository] -= 1
             busy.add(name)
