@@ -131,13 +131,20 @@ def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[:longest].rstrip() + "\n\n(shortened)"
 
 
+# Anywhere GitHub sees one of these before a reference, merging closes that issue: #7, GH-7,
+# owner/name#7 and whole addresses alike.
+_CLOSING = re.compile(
+    r"(?i)\b(clos|fix|resolv)(e[sd]?|)\b(?=:?\s+\S*?(?:#|GH-|/issues/|/pull/)\d)"
+)
+_MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9])")
+
+
 def _quiet(text: str) -> str:
     """An agent's words without effect on others: no mention rings, no issue is closed by them.
 
-    A zero-width space behind the sign keeps GitHub from reading it.
+    A zero-width space behind the sign, or in the word, keeps GitHub from reading it; what is
+    referred to stays a link.
     """
-    text = re.sub(r"(?<![\w`])@(?=[A-Za-z0-9])", "@\u200b", text)
-    text = re.sub(
-        r"(?i)\b(clos(?:e[sd]?)|fix(?:e[sd])?|resolve[sd]?)(:?\s+)#", "\\1\\2#\u200b", text
-    )
+    text = _MENTION.sub("@\u200b", text)
+    text = _CLOSING.sub("\\1\u200b\\2", text)
     return text.replace("<!--", "&lt;!--")
