@@ -1,0 +1,72 @@
+"""What the workflow, the triggers and the service need from outside things.
+
+Each Protocol has one adapter (its door) and one fake in ``claude_flow.testing``; both pass the
+same contract suite. Only values of ``claude_flow.model`` and plain types cross these lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from claude_flow.ports.agents import (
+    Agent,
+    AgentCommand,
+    AgentOutput,
+    AgentTask,
+    Execution,
+    Limits,
+    ProcessEnded,
+    Progress,
+    Verdict,
+)
+from claude_flow.ports.engine import AttemptWorkflow, Engine, Steps
+from claude_flow.ports.github import (
+    Comment,
+    Gate,
+    GitHub,
+    LabelEvent,
+    PullRequest,
+    RateLimit,
+    Refusal,
+    RepositoryInfo,
+    TextEdit,
+)
+from claude_flow.ports.processes import Completed, Processes
+from claude_flow.ports.systemd import ServiceUnits, UnitState
+from claude_flow.ports.workspaces import Changes, Workspace, Workspaces
+
+Clock = Callable[[], datetime]
+"""The wall clock, aware and in UTC. For durations use a monotonic one."""
+
+__all__ = [
+    "Agent",
+    "AgentCommand",
+    "AgentOutput",
+    "AgentTask",
+    "AttemptWorkflow",
+    "Changes",
+    "Clock",
+    "Comment",
+    "Completed",
+    "Engine",
+    "Execution",
+    "Gate",
+    "GitHub",
+    "LabelEvent",
+    "Limits",
+    "ProcessEnded",
+    "Processes",
+    "Progress",
+    "PullRequest",
+    "RateLimit",
+    "Refusal",
+    "RepositoryInfo",
+    "ServiceUnits",
+    "Steps",
+    "TextEdit",
+    "UnitState",
+    "Verdict",
+    "Workspace",
+    "Workspaces",
+]

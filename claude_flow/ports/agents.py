@@ -1,0 +1,149 @@
+"""Agents, and what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import Reason, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTask:
+    """What an agent is asked to do, once."""
+
+    run_id: str
+    attempt: int
+    issue: IssueRef
+    workspace: Path
+    scratch: Path
+    """A directory of this attempt's own, for HOME, TMPDIR and transcripts."""
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCommand:
+    """How an agent is started. ``environment`` is all of it; ``stdin`` is written and closed.
+
+    ``files`` (absolute path to text) exist before the start; those that are ``executable`` may
+    be run. ``directories`` are there and empty at the start and gone after the end. ``ignored``
+    are paths in the workspace that the agent's own tools leave behind and that are no part of
+    its work.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    stdin: str
+    files: Mapping[Path, str]
+    ignored: tuple[str, ...] = ()
+    executable: frozenset[Path] = frozenset()
+    directories: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running agent last said of itself."""
+
+    usage: Usage = field(default_factory=Usage)
+    last_event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the agent's own words and exit code mean success.
+
+    ``reason`` is None for success. Whether the workspace holds a change is judged later.
+    ``summary`` is the agent's closing text, for the pull request.
+    """
+
+    reason: Reason | None
+    usage: Usage
+    detail: str | None = None
+    summary: str | None = None
+
+
+class AgentOutput(Protocol):
+    """Reads an agent's standard output line by line."""
+
+    def feed(self, line: str) -> None:
+        """Take the next line; what is not understood is ignored."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """As far as read."""
+        ...
+
+    @property
+    def fatal(self) -> str | None:
+        """Why going on is pointless (a refused key), or None."""
+        ...
+
+    def verdict(self, ended: ProcessEnded) -> Verdict:
+        """The judgement once the process has ended."""
+        ...
+
+
+class Agent(Protocol):
+    """One kind of agent."""
+
+    def check(self) -> None:
+        """Raise AgentUnavailableError unless it could be started now."""
+        ...
+
+    def command(self, task: AgentTask) -> AgentCommand:
+        """How to start it on the task."""
+        ...
+
+    def output(self) -> AgentOutput:
+        """A reader for one attempt's output."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one attempt, in seconds."""
+
+    timeout_seconds: float
+    stall_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """How an attempt's process ended.
+
+    ``exit_code`` is 128 + n after signal n, and 127 or 126 if the program could not be started.
+    ``stopped`` is ``timed_out``, ``stalled`` or ``fatal`` if the runner ended it, else None.
+    ``stderr_tail`` is the last 4 KiB of standard error.
+    """
+
+    exit_code: int
+    stopped: str | None
+    started_at: datetime
+    ended_at: datetime
+    stderr_tail: str
+
+
+class Execution(Protocol):
+    """Runs an agent's process and leaves nothing of it behind."""
+
+    async def run(
+        self,
+        task: AgentTask,
+        command: AgentCommand,
+        limits: Limits,
+        output: AgentOutput,
+        on_progress: Callable[[Progress], None],
+    ) -> ProcessEnded:
+        """Run to the end; feed every line of standard output to ``output``.
+
+        Both streams are kept in the attempt's directory. First ends whatever an earlier,
+        killed daemon left of this run. On CancelledError the process and all its
+        descendants are dead before it is raised on. Raises ExecutionError if something of the
+        run cannot be ended or the attempt's directory cannot be written.
+        """
+        ...

@@ -1,0 +1,68 @@
+"""Mirrors and worktrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from claude_flow.model.issue import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A git worktree of one run.
+
+    ``base`` is the commit it started from; ``published`` the commit that the run's branch had
+    on the server then, None if there was no such branch.
+    """
+
+    run_id: str
+    path: Path
+    base: str
+    published: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an attempt changed: one commit on top of, or descending from, the base."""
+
+    commit: str
+    files: int
+
+
+class Workspaces(Protocol):
+    """Mirrors and worktrees. Raises WorkspaceError."""
+
+    async def prepare(
+        self, run_id: str, repository: Repository, *, branch: str, start_from: str
+    ) -> Workspace:
+        """Fetch the repository and make a clean worktree at branch ``start_from``.
+
+        Its checked-out branch is called ``branch``. Done again, it starts clean again.
+        """
+        ...
+
+    async def collect(
+        self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
+    ) -> Changes | None:
+        """Commit what the agent left uncommitted; None if nothing differs from the base.
+
+        The same content, message and moment give the same commit. Nothing that an agent
+        could have written (hooks, filters, configuration) takes effect.
+        """
+        ...
+
+    async def push(
+        self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
+    ) -> None:
+        """Make the server's branch this commit; fine if it is already.
+
+        Raises PushRejectedError if the server refuses or somebody else moved the branch.
+        """
+        ...
+
+    async def remove(self, run_id: str) -> None:
+        """Delete the run's worktree; fine if there is none."""
+        ...
