@@ -29,6 +29,10 @@ unit: ## the tests, without the container
 	@tools/setup.sh dev
 	.venv/bin/pytest -n 2
 
+molecule: ## the role, on a real systemd in a container
+	@tools/setup.sh dev
+	.venv/bin/molecule test
+
 lock: ## compile the requirements anew from pyproject.toml
 	tools/lock.sh
 

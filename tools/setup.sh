@@ -14,6 +14,7 @@ fail() { say "setup: $*"; exit 1; }
 
 missing_packages() {
     # A comment or an empty line in the list names no package.
+    # shellcheck disable=SC2013  # words, not lines
     for package in $(sed 's/#.*//' "$@"); do
         dpkg-query -W -f='${db:Status-Abbrev}\n' "$package" 2>/dev/null | grep -q '^ii' || printf '%s ' "$package"
     done
@@ -44,7 +45,7 @@ case $flavour in
         exec .venv/bin/python tools/install_agents.py .cache/agents >&2
         ;;
     runtime) install_packages tools/packages-runtime.txt ;;
-    dev) install_packages tools/packages-runtime.txt tools/packages-dev.txt ;;
+    dev) install_packages tools/packages-runtime.txt tools/packages-dev.txt tools/packages-role.txt ;;
     *) fail "no such flavour: $flavour" ;;
 esac
 
