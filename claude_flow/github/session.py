@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from github3.session import GitHubSession
 
 from claude_flow.errors import (
@@ -34,6 +35,7 @@ API_VERSION = "2022-11-28"  # 2026-03-10 drops fields that github3 and older ser
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 10.0
 _WHOLE_ANSWER_SECONDS = 30.0
+_BLOCK_BYTES = 64 * 1024
 _LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 _MOST_REDIRECTS = 3
 _DEFAULT_PAUSE_SECONDS = 60.0  # what GitHub asks for when a secondary limit names no time
@@ -162,7 +164,7 @@ class ApiSession:
                 stream=True,
             ) as response:
                 return response, self._read(method, url, response, deadline)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise GitHubUnreachableError(
                 f"{method} {_without_query(url)}: {_cause(error)}",
                 hint="check the network and github.api_url; it is tried again",
@@ -187,7 +189,9 @@ class ApiSession:
 
     def _read(self, method: str, url: str, response: requests.Response, deadline: float) -> bytes:
         content = bytearray()
-        for chunk in response.iter_content(64 * 1024):
+        # Whatever has arrived, at once: a read of a whole block would wait for an answer that
+        # trickles, far beyond the deadline.
+        while chunk := response.raw.read1(_BLOCK_BYTES, decode_content=True):
             content += chunk
             if len(content) > _LARGEST_ANSWER_BYTES or self._monotonic() > deadline:
                 raise GitHubUnreachableError(
@@ -283,13 +287,15 @@ def _words(content: bytes) -> str:
     return " ".join(" ".join(words).split())[:_WORDS_SHOWN]
 
 
-def _cause(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+def _cause(error: requests.RequestException | urllib3.exceptions.HTTPError) -> str:
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
         return "the server's certificate is not trusted"
     if isinstance(error, requests.ConnectionError):
         return "cannot connect"
+    if isinstance(error, urllib3.exceptions.HTTPError):
+        return "the answer broke off"
     return type(error).__name__
 
 
