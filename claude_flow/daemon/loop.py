@@ -147,9 +147,12 @@ class Loop:
         if run.reason is None:
             return
         try:
-            await self._parts.announcer.ended(
-                run, run.reason, detail=run.detail, pull_request=run.pull_request
-            )
+            if run.attempts:
+                await self._parts.announcer.ended(
+                    run, run.reason, detail=run.detail, pull_request=run.pull_request
+                )
+            else:
+                await self._parts.announcer.refused(run, run.reason, detail=run.detail)
         except ClaudeFlowError as error:
             _log.warning("cannot tell %s how %s ended: %s", run.issue, run.id, error)
 

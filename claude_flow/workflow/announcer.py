@@ -73,21 +73,23 @@ class Announcer:
     ) -> None:
         """The running label goes, done or failed comes, the comment tells the outcome.
 
-        A cancelled run gets neither: nothing was found out about the issue.
+        A trigger label that is there now asks for another run, and stays.
         """
         labels = self._labels()
-        state = final_state(reason)
-        if state is not RunState.CANCELLED:
-            succeeded = state is RunState.SUCCEEDED
-            await self._label(run.issue, add=labels.done if succeeded else labels.failed)
-        for label in (labels.trigger, labels.running):
-            await self._label(run.issue, remove=label)
+        succeeded = final_state(reason) is RunState.SUCCEEDED
+        await self._label(run.issue, add=labels.done if succeeded else labels.failed)
+        await self._label(run.issue, remove=labels.running)
         await self._comment(
             run.issue,
             texts.ended_comment(
                 run, reason, detail=detail, pull_request=pull_request, label=labels.trigger
             ),
         )
+
+    async def refused(self, run: Run, reason: Reason, *, detail: str | None) -> None:
+        """The run ended before its issue was claimed: the trigger label goes too."""
+        await self._label(run.issue, remove=self._labels().trigger)
+        await self.ended(run, reason, detail=detail, pull_request=None)
 
     async def _label(
         self, ref: IssueRef, *, add: str | None = None, remove: str | None = None

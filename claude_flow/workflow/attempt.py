@@ -70,6 +70,7 @@ class _End:
     pull_request: str | None = None
     exit_code: int | None = None
     usage: Usage = Usage()  # noqa: RUF009 - a frozen value
+    was_claimed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ class AttemptRunner:
                 await steps.step("admit", lambda: self._admit(run), interruptible=True),
             )
             if isinstance(admitted, Refusal):
-                return _End(admitted.reason, self.clock(), admitted.why)
+                return _End(admitted.reason, self.clock(), admitted.why, was_claimed=False)
             await steps.step("claim", lambda: self._claim(run))
             work = kept.work_from_json(
                 await steps.step("work", lambda: self._execute(run, admitted), interruptible=True)
@@ -243,9 +244,12 @@ class AttemptRunner:
 
     async def _finish(self, run: Run, reason: Reason, end: _End, steps: Steps) -> None:
         async def tell() -> None:
-            await self.announcer.ended(
-                run, reason, detail=end.detail, pull_request=end.pull_request
-            )
+            if end.was_claimed:
+                await self.announcer.ended(
+                    run, reason, detail=end.detail, pull_request=end.pull_request
+                )
+            else:
+                await self.announcer.refused(run, reason, detail=end.detail)
 
         await steps.step("tell", tell)
         await self.workspaces.remove(run.id)

@@ -133,9 +133,7 @@ def _shortened(text: str, longest: int) -> str:
 
 # Anywhere GitHub sees one of these before a reference, merging closes that issue: #7, GH-7,
 # owner/name#7 and whole addresses alike.
-_CLOSING = re.compile(
-    r"(?i)\b(clos|fix|resolv)(e[sd]?|)\b(?=:?\s+\S*?(?:#|GH-|/issues/|/pull/)\d)"
-)
+_CLOSING = re.compile(r"(?i)\b(clos|fix|resolv)(e[sd]?|)\b(?=:?\s+\S*?(?:#|GH-|/issues/|/pull/)\d)")
 _MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9])")
 
 
