@@ -209,7 +209,7 @@ def test_an_issue_closed_meanwhile_gets_no_pull_request(line: Line) -> None:
     assert (run["state"], run["reason"]) == ("cancelled", "issue_closed")
     assert line.world.github.pull_requests(issue.repository) == []
     assert list(line.world.github.branches(issue.repository)) == ["main"]
-    assert line.world.github.labels(issue) == frozenset()
+    assert line.world.github.labels(issue) == frozenset({"claude-flow:failed"})
 
 
 def test_a_protected_branch_is_told_and_not_tried_again(line: Line) -> None:
