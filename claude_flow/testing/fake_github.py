@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
@@ -39,6 +40,7 @@ class FakeGitHub:
     """GitHub as the port sees it. ``state`` plays its people, as in a ``World``.
 
     ``errors`` are raised by the next calls, one each; ``calls`` names the calls so far.
+    ``on_call`` is told each call's name before it takes effect, and may raise.
     """
 
     def __init__(self, clock: Clock, login: str = SERVICE_LOGIN) -> None:
@@ -46,6 +48,7 @@ class FakeGitHub:
         self.token = self.state.add_token(login)
         self.errors: list[GitHubError] = []
         self.calls: list[str] = []
+        self.on_call: Callable[[str], None] = lambda _: None
         self._login = login
 
     def repository(self, repository: Repository) -> RepositoryInfo:
@@ -178,6 +181,7 @@ class FakeGitHub:
     def _call(self, name: str) -> AbstractContextManager[bool]:
         """Count the call and fail it if that is planned; the state is locked until its end."""
         self.calls.append(name)
+        self.on_call(name)
         if self.errors:
             raise self.errors.pop(0)
         if self.token not in self.state.tokens:

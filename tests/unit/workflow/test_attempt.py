@@ -1,0 +1,307 @@
+"""An attempt among fakes: troubles of GitHub's, cancels, and what the issue is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from claude_flow.agents.command import CommandAgent
+from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.surroundings import Surroundings
+from claude_flow.errors import (
+    ForbiddenError,
+    GitHubUnreachableError,
+    PushRejectedError,
+    RateLimitedError,
+    RejectedError,
+    TokenRefusedError,
+    WorkspaceError,
+    WorkspaceUnreachableError,
+)
+from claude_flow.model.issue import IssueRef, Repository
+from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
+from claude_flow.model.transitions import RetryPolicy
+from claude_flow.ports import AgentTask, Limits, Progress, Workspace
+from claude_flow.testing.clock import FakeClock
+from claude_flow.testing.daemon_process import until
+from claude_flow.testing.fake_engine import FakeEngine
+from claude_flow.testing.fake_execution import Complain, Edit, FakeExecution, Pause, Say, Scenario
+from claude_flow.testing.fake_github import FakeGitHub
+from claude_flow.testing.fake_workspaces import FakeWorkspaces
+from claude_flow.triggers.trust import TrustGate
+from claude_flow.workflow import AttemptRunner, Patience, WorkflowSettings
+from claude_flow.workflow.announcer import Announcer, Labels
+from claude_flow.workflow.publisher import Publisher
+
+LABEL = "ready-for-implementation"
+WIDGETS = Repository("acme", "widgets")
+GREET = Scenario((Edit("greeting.txt", "Hello!\n"),))
+
+
+def redact(text: str) -> str:
+    return text.replace("hunter2", "***")
+
+
+class SharedWorkspaces(FakeWorkspaces):
+    """Its pushes are seen by the GitHub in memory."""
+
+    def __init__(self, root: Path, github: FakeGitHub) -> None:
+        super().__init__(root)
+        self._github = github
+
+    async def push(
+        self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
+    ) -> None:
+        await super().push(workspace, repository, commit=commit, branch=branch)
+        self._github.state.git.commit(str(repository), branch, {"c": commit}, "Push", author="bot")
+
+
+class Scene:
+    """Everything an attempt touches, in memory; ``scenario`` is what its agent does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.clock = FakeClock()
+        self.github = FakeGitHub(self.clock)
+        self.people = self.github.state
+        self.people.add_repository(WIDGETS, permissions={"maria": "write"})
+        self.workspaces = SharedWorkspaces(root / "workspaces", self.github)
+        self.workspaces.server.seed(WIDGETS, {"README.md": "# widgets\n"})
+        self.engine = FakeEngine(self.clock)
+        self.scenario = GREET
+        self.progress: dict[str, Progress] = {}
+        self.execution = FakeExecution(self._play, clock=self.clock)
+        self.ref: IssueRef = self.people.open_issue(WIDGETS, "Greet", "Please.", "maria")
+        self.people.label_issue(self.ref, LABEL, "maria")
+
+    def launch(self) -> None:
+        """Begin to work, or go on, as a daemon's start does."""
+        self.engine = FakeEngine(self.clock, state=self.engine.state)
+        patience = Patience(first_seconds=0.01, longest_seconds=0.02)
+        labels = Labels(LABEL, "claude-flow:")
+        announcer = Announcer(self.github, labels=lambda: labels, patience=patience, redact=redact)
+        publisher = Publisher(
+            self.github,
+            self.workspaces,
+            agent_name=lambda: "command",
+            draft=lambda: True,
+            patience=patience,
+            redact=redact,
+        )
+        settings = WorkflowSettings(
+            Limits(timeout_seconds=60, stall_timeout_seconds=60),
+            RetryPolicy(2, 0.01, 0.01),
+            self.root / "runs",
+        )
+        runner = AttemptRunner(
+            engine=self.engine,
+            github=self.github,
+            gate=TrustGate(self.github, minimum_permission=lambda: "write"),
+            workspaces=self.workspaces,
+            agent=self._agent,
+            execution=self.execution,
+            announcer=announcer,
+            publisher=publisher,
+            settings=lambda: settings,
+            patience=patience,
+            clock=self.clock,
+            redact=redact,
+            on_progress=self.progress.__setitem__,
+        )
+        self.engine.launch(runner)
+
+    def _agent(self) -> CommandAgent:
+        settings = AgentSettings(
+            kind="command",
+            command=("agent",),
+            install_prefix=self.root,
+            version="1.0.0",
+            max_turns=50,
+            budget_usd=None,
+            environment_allowlist=(),
+        )
+        return CommandAgent(("agent",), Surroundings(settings, {}), redact)
+
+    def _play(self, _: AgentTask) -> Scenario:
+        return self.scenario
+
+    def submitted(self) -> Run:
+        run = Run.queued(
+            self.ref, Trigger(TriggerKind.LABEL, "1", "maria", self.clock()), self.clock()
+        )
+        assert self.engine.submit(run)
+        return run
+
+    def ended(self, run: Run) -> Run:
+        def final() -> Run | None:
+            found = self.engine.get(run.id)
+            return found if found is not None and found.state.is_final else None
+
+        found = until(final, lambda: f"the end of {self.engine.get(run.id)}", 30)
+        assert found is not None
+        return found
+
+    @property
+    def comment(self) -> str:
+        (comment,) = self.people.comments(self.ref)
+        return comment.body
+
+    @property
+    def labels(self) -> frozenset[str]:
+        return self.people.labels(self.ref)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    scene.launch()
+    yield scene
+    scene.engine.close(grace_seconds=0)
+
+
+def test_all_goes_well(scene: Scene) -> None:
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert scene.labels == {"claude-flow:done"}
+    assert run.pull_request is not None
+    assert run.pull_request in scene.comment
+    files = scene.workspaces.server.files(WIDGETS, "claude-flow/issue-1")
+    assert files["greeting.txt"] == "Hello!\n"
+
+
+def test_an_agents_words_reach_progress_and_pull_request_without_secrets(scene: Scene) -> None:
+    words = '{"type": "result", "subtype": "success", "is_error": false, "result": "%s"}'
+    scene.scenario = Scenario((*GREET.actions, Say(words % "I used hunter2 and greeted.")))
+    run = scene.ended(scene.submitted())
+    (pull,) = scene.people.pull_requests(WIDGETS)
+    assert "I used *** and greeted." in pull.body
+    assert run.id in scene.progress
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        GitHubUnreachableError("no answer"),
+        TokenRefusedError("401"),
+        RateLimitedError("429", retry_after_seconds=0.01),
+    ],
+)
+@pytest.mark.parametrize("call", range(1, 12))
+def test_passing_troubles_are_waited_out(scene: Scene, error: Exception, call: int) -> None:
+    """Whichever request it is that GitHub does not answer, three times in a row."""
+
+    def fail(_: str) -> None:
+        if call <= len(scene.github.calls) < call + 3:
+            raise error
+
+    scene.github.on_call = fail
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert len(run.attempts) == 1
+    assert len(scene.github.calls) >= call + 3
+    assert scene.labels == {"claude-flow:done"}
+    assert len(scene.people.comments(scene.ref)) == 1
+    assert len(scene.people.pull_requests(WIDGETS)) == 1
+
+
+def test_a_git_server_out_of_reach_is_waited_out(scene: Scene) -> None:
+    for method in ("prepare", "push", "push"):
+        scene.workspaces.fail_next(method, WorkspaceUnreachableError("no route to host"))
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert len(run.attempts) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [PushRejectedError("protected"), RejectedError("422"), ForbiddenError("403 hunter2")]
+)
+def test_what_cannot_be_published_is_told_and_not_tried_again(
+    scene: Scene, error: Exception
+) -> None:
+    scene.workspaces.fail_next("push", error)
+    run = scene.ended(scene.submitted())
+    assert (run.reason, len(run.attempts)) == (Reason.PUBLISH_REJECTED, 1)
+    assert scene.labels == {"claude-flow:failed"}
+    assert "could not be published" in scene.comment
+    assert "hunter2" not in scene.comment
+
+
+def test_a_broken_workspace_is_tried_again(scene: Scene) -> None:
+    scene.workspaces.fail_next("prepare", WorkspaceError("no space left on device"))
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert [attempt.reason for attempt in run.attempts] == [
+        Reason.AGENT_FAILED,
+        Reason.PULL_REQUEST_OPENED,
+    ]
+    assert run.attempts[0].exit_code is None
+
+
+def test_an_agents_last_words_are_told(scene: Scene) -> None:
+    scene.scenario = Scenario((Complain("cannot find hunter2 anywhere\n"),), exit_code=3)
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.ATTEMPTS_EXHAUSTED
+    assert [attempt.exit_code for attempt in run.attempts] == [3, 3]
+    assert "cannot find *** anywhere" in scene.comment
+
+
+def test_a_label_that_cannot_be_changed_ends_no_run(scene: Scene) -> None:
+    def refuse(name: str) -> None:
+        if name.endswith("_label"):
+            raise ForbiddenError("labels are not for you")
+
+    scene.github.on_call = refuse
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert "A pull request is open" in scene.comment
+
+
+def test_an_issue_that_is_gone_ends_its_run(scene: Scene) -> None:
+    scene.ref = IssueRef(WIDGETS, 99)
+    run = scene.ended(scene.submitted())
+    assert (run.state, run.reason) == (RunState.CANCELLED, Reason.ISSUE_CLOSED)
+
+
+def while_it_works(scene: Scene, do: Callable[[Run], object]) -> Run:
+    scene.scenario = Scenario((Pause(),))
+    run = scene.submitted()
+    until(lambda: scene.execution.running, "the agent", 30)
+    do(run)
+    return scene.ended(run)
+
+
+def test_a_label_put_back_during_the_work_stays_for_the_next_run(scene: Scene) -> None:
+    scene.github.on_call = lambda name: (
+        scene.people.label_issue(scene.ref, LABEL, "maria") if name == "open_pull_request" else None
+    )
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert scene.labels == {"claude-flow:done", LABEL}
+
+
+def test_a_cancelled_run_ends_its_agent_and_publishes_nothing(scene: Scene) -> None:
+    run = while_it_works(scene, lambda run: scene.engine.cancel(run.id))
+    assert (run.state, run.reason) == (RunState.CANCELLED, Reason.CANCELLED_BY_USER)
+    assert scene.execution.running == set()
+    assert scene.labels == {"claude-flow:failed"}
+    assert "The run was cancelled." in scene.comment
+    assert scene.people.pull_requests(WIDGETS) == []
+
+
+def test_an_attempt_cut_short_by_the_daemon_is_resumed_as_the_same(scene: Scene) -> None:
+    scene.scenario = Scenario((Pause(),))
+    run = scene.submitted()
+    until(lambda: scene.execution.running, "the agent", 30)
+    scene.engine.close(grace_seconds=0)
+    unfinished = scene.engine.get(run.id)
+    assert unfinished is not None
+    assert unfinished.state is RunState.RUNNING
+    assert scene.labels == {"claude-flow:running"}
+
+    scene.scenario = GREET
+    scene.launch()
+    resumed = scene.ended(run)
+    assert (resumed.reason, resumed.attempt) == (Reason.PULL_REQUEST_OPENED, 1)
+    assert len(scene.people.comments(scene.ref)) == 1
