@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
@@ -198,17 +199,25 @@ def host_id(state_directory: Path, new_id: Callable[[], str] = lambda: uuid.uuid
     path = state_directory / "host-id"
     try:
         state_directory.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("x", encoding="ascii") as file:
-                file.write(new_id() + "\n")
-        except FileExistsError:
-            pass  # the usual case
+        if not path.exists():
+            _write_once(path, new_id())
         return path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise EngineError(
             f"cannot write the state directory {state_directory}: {error.strerror}",
             hint="set service.state_directory to a directory that this user may write",
         ) from error
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Make a file that is whole whenever it is there; fine if another process was first."""
+    beside = path.with_name(f".{path.name}.{text}")
+    try:
+        beside.write_text(text + "\n", encoding="ascii")
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(beside)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _workspace_settings(
