@@ -19,7 +19,7 @@ from claude_flow.testing.world import World
 
 MARKER = "<!-- claude-flow:status -->"
 GREET = "Path('greeting.txt').write_text('Hello!\\n')"
-POOL = [f"acme/line-{number}" for number in range(12)]
+POOL = [f"acme/line-{number}" for number in range(16)]
 
 
 @dataclass
@@ -117,6 +117,52 @@ def test_the_label_put_back_updates_the_same_pull_request(line: Line) -> None:
     assert files["log.txt"] == "once more\n" * 2
     assert line.world.github.labels(issue) == {"claude-flow:done"}
     assert second["id"] in line.only_comment(issue)
+
+
+def test_a_closed_pull_request_makes_room_for_another_on_the_same_branch(line: Line) -> None:
+    issue = line.issue("with open('log.txt', 'a') as f: f.write('once more\\n')")
+    line.ended(issue)
+    (pull,) = line.world.github.pull_requests(issue.repository)
+    line.world.github.close_issue(IssueRef(issue.repository, pull.number), MAINTAINER)
+    line.world.github.commit(issue.repository, "main", {"news.txt": "meanwhile\n"})
+    line.world.github.label_issue(issue, LABEL, MAINTAINER)
+    run = line.ended(issue, 2)
+
+    assert run["reason"] == "pull_request_opened", run
+    closed, reopened = line.world.github.pull_requests(issue.repository)
+    assert (closed.is_open, reopened.is_open) == (False, True)
+    assert reopened.head == closed.head
+    files = line.world.github.files(issue.repository, reopened.head)
+    assert (files["log.txt"], files["news.txt"]) == ("once more\n", "meanwhile\n")
+    line.only_comment(issue)
+
+
+def test_a_branch_that_somebody_else_moved_is_not_overwritten(line: Line) -> None:
+    flag = line.installation.root / "moved"
+    issue = line.issue(
+        f"{GREET}\nwhile not os.path.exists({str(flag)!r}): print('.', flush=True); time.sleep(.1)"
+    )
+    until(lambda: "executing" in [run["phase"] for run in line.daemon.runs(issue)], "the agent")
+    branch = f"claude-flow/issue-{issue.number}"
+    line.world.github.commit(issue.repository, branch, {"mine.txt": "by hand\n"})
+    flag.touch()
+    run = line.ended(issue)
+
+    assert run["reason"] == "publish_rejected"
+    assert line.world.github.files(issue.repository, branch)["mine.txt"] == "by hand\n"
+    assert "could not be published" in line.only_comment(issue)
+
+
+def test_issues_with_little_or_strange_text_are_worked_on(line: Line) -> None:
+    repository = line.unused.pop()
+    title = 'Ünïcode 🦊 `$(touch /tmp/x)` "quotes" <!-- --> {{ 7 * 7 }}'
+    strange = line.installation.issue(repository, GREET, title=title)
+    assert line.ended(strange)["reason"] == "pull_request_opened"
+    (pull,) = line.world.github.pull_requests(repository)
+    assert pull.title == title
+    empty = line.world.github.open_issue(repository, "Nothing more", None, MAINTAINER)
+    line.world.github.label_issue(empty, LABEL, MAINTAINER)
+    assert line.ended(empty)["reason"] == "no_changes"
 
 
 def test_nothing_changed_is_said_and_publishes_nothing(line: Line) -> None:
