@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,8 +169,16 @@ def test_a_hung_github_is_a_warning_and_the_pings_go_on(
 def test_the_status_file_tells_what_http_tells(installation: Installation) -> None:
     installation.add_repository("acme/one")
     daemon = installation.start()
-    status = installation.state / "status.json"
-    until(status.exists, daemon.last_words)
-    text = status.read_text(encoding="utf-8")
-    assert f'"pid": {daemon.pid}' in text
-    assert daemon.address().removeprefix("http://") in text
+    file = installation.state / "status.json"
+
+    def healthy() -> dict[str, Any] | None:
+        status: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
+        return status if status.get("health", {}).get("status") == "pass" else None
+
+    status = until(healthy, daemon.last_words)
+    assert status is not None
+    assert status["verdict"] == "healthy"
+    told = daemon.ask("/health").json()
+    assert status["health"]["version"] == told["version"]
+    assert status["health"]["checks"].keys() == told["checks"].keys()
+    assert daemon.address().endswith(status["health"]["address"])
