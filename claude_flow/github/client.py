@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from claude_flow.ports import (
     RepositoryInfo,
     TextEdit,
 )
+
+_log = logging.getLogger(__name__)
 
 _PAGE = 100  # GitHub's largest
 _LEGACY_PERMISSIONS = frozenset({"admin", "write", "read", "none"})
@@ -36,6 +39,7 @@ class GitHubClient:
         self._session = session
         self._lists: dict[str, tuple[str, list[Issue]]] = {}
         self._own_login: str | None = None
+        self._said: set[str] = set()
 
     def repository(self, repository: Repository) -> RepositoryInfo:
         """The repository under its present name."""
@@ -181,10 +185,14 @@ class GitHubClient:
             yield from answer.data
             next_page, params = answer.next_page, None
 
-    def _events(self, ref: IssueRef, kind: str) -> Iterator[Mapping[str, Any]]:
-        for event in self._pages(f"{_issue_path(ref)}/events", {"per_page": _PAGE}):
-            if event["event"] == kind:
-                yield event
+    def _events(self, ref: IssueRef, kind: str) -> list[Mapping[str, Any]]:
+        query = {"per_page": _PAGE}
+        try:
+            found = list(self._pages(f"{_issue_path(ref)}/events", query))
+        except NotFoundError:
+            # Servers that only resemble GitHub may have the one list and not the other.
+            found = list(self._pages(f"{_issue_path(ref)}/timeline", query))
+        return [event for event in found if event.get("event") == kind]
 
     def _body_edits(self, ref: IssueRef) -> list[Mapping[str, Any]]:
         variables = {
@@ -192,16 +200,25 @@ class GitHubClient:
             "name": ref.repository.name,
             "number": ref.number,
         }
-        data = self._session.request(
-            "POST",
-            self._session.graphql_url,
-            body={"query": _TEXT_EDITS, "variables": variables},
-        ).data
         try:
-            nodes: list[Mapping[str, Any]] = data["data"]["repository"]["issue"][
+            answer = self._session.request(
+                "POST",
+                self._session.graphql_url,
+                body={"query": _TEXT_EDITS, "variables": variables},
+            )
+        except NotFoundError:
+            # GitHub and its Enterprise servers always have GraphQL; nobody can take it from them.
+            self._say_once(
+                f"{self._session.graphql_url} does not exist: on this server nobody can tell who "
+                "edited an issue's text, so only changes of its title are judged"
+            )
+            return []
+        try:
+            nodes: list[Mapping[str, Any]] = answer.data["data"]["repository"]["issue"][
                 "userContentEdits"
             ]["nodes"]
         except (KeyError, TypeError):
+            data = answer.data
             words = str(data.get("errors") if isinstance(data, dict) else data)[:300]
             raise GitHubError(
                 f"cannot read who edited {ref}: {words}",
@@ -213,21 +230,31 @@ class GitHubClient:
         own_login = self._login()
         for item in self._pages(f"{_issue_path(ref)}/comments", {"per_page": _PAGE}):
             found = payloads.comment(item)
-            if marker in found.body and found.author == own_login:
+            if marker in found.body and own_login in {None, found.author}:
                 return found
         return None
 
-    def _login(self) -> str:
-        """Who the token belongs to, so that nobody else's comment is taken for ours."""
+    def _login(self) -> str | None:
+        """Who the token belongs to, so that nobody else's comment is taken for ours.
+
+        None on a server that does not tell (GitHub does).
+        """
         if self._own_login is None:
             try:
                 self._own_login = str(self._get("/user")["login"])
+            except NotFoundError:
+                self._say_once("the server does not say whose the token is (GET /user)")
             except ForbiddenError as error:
                 raise ForbiddenError(
                     "the token may not say whose it is (GET /user)",
                     hint="use a personal access token of the account that shall comment",
                 ) from error
         return self._own_login
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            _log.warning("%s", text)
 
 
 def _repository_path(repository: Repository) -> str:
