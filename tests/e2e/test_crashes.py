@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -157,6 +158,39 @@ def test_kill_9_while_the_agent_works_leaves_no_agent_and_costs_no_attempt(
     run = installation.ended(daemon, issue)
 
     assert (run["reason"], run["attempt"]) == ("pull_request_opened", 1)
+    assert_as_if_nothing_happened(installation, issue)
+
+
+# Tells when it, or a child of an earlier one, is not alone on the issue.
+JEALOUS = """
+seen = Path({seen!r})
+for pid in seen.read_text().split() if seen.exists() else []:
+    try: state = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError: continue
+    if state not in "ZX": seen.with_suffix(".overlap").touch()
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+with seen.open("a") as f: f.write(str(os.getpid()) + " " + str(child.pid) + "\\n")
+"""
+
+
+def test_two_agents_never_work_on_one_issue_even_when_the_next_daemon_is_quick(
+    installation: Installation, tmp_path: Path
+) -> None:
+    seen, flag = tmp_path / "seen.pids", tmp_path / "go"
+    work = f"{JEALOUS.format(seen=str(seen))}\n{waiting_for(flag)}\n{GREET}"
+    issue = installation.issue(installation.add_repository("acme/jealous"), work)
+
+    def has_begun(number: int) -> bool:
+        return seen.exists() and len(seen.read_text().splitlines()) >= number
+
+    for number in (1, 2, 3):
+        daemon = installation.start()
+        until(partial(has_begun, number), daemon.last_words)
+        daemon.kill()
+    flag.touch()
+    daemon = installation.start()
+    assert installation.ended(daemon, issue)["reason"] == "pull_request_opened"
+    assert not seen.with_suffix(".overlap").exists()
     assert_as_if_nothing_happened(installation, issue)
 
 
