@@ -31,7 +31,7 @@ unit: ## the tests, without the container
 
 molecule: ## the role, on a real systemd in a container
 	@tools/setup.sh dev
-	.venv/bin/molecule test
+	PATH="$(CURDIR)/.venv/bin:$$PATH" molecule test
 
 lock: ## compile the requirements anew from pyproject.toml
 	tools/lock.sh
