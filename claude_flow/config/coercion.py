@@ -18,6 +18,7 @@ _WORDS = {
     "off": False,
     "0": False,
 }
+_SPACE = " \t\r\n"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,4000}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
@@ -44,19 +45,20 @@ def coerce(text: str, setting: Setting) -> Any:
 
 def _boolean(text: str) -> bool:
     try:
-        return _WORDS[text.strip().lower()]
+        return _WORDS[text.strip(_SPACE).lower()]
     except KeyError:
         raise CoercionError("is none of true, false, yes, no, on, off, 1, 0") from None
 
 
 def _integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text.strip()):
+    text = text.strip(_SPACE)
+    if not _INTEGER.fullmatch(text):
         raise CoercionError("is not an integer")
     return int(text)
 
 
 def _number(text: str) -> int | float:
-    text = text.strip()
+    text = text.strip(_SPACE)
     if _INTEGER.fullmatch(text):
         return int(text)
     if not _NUMBER.fullmatch(text):
