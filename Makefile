@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 AGENT ?= scripted
 
-.PHONY: help demo test lint unit molecule lock reference bench clean
+.PHONY: help demo test lint unit molecule lock bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -32,6 +32,9 @@ unit: ## the tests, without the container
 molecule: ## the role, on a real systemd in a container
 	@tools/setup.sh dev
 	PATH="$(CURDIR)/.venv/bin:$$PATH" molecule test
+
+bench: ## measure against peers
+	bench/config/run.sh
 
 lock: ## compile the requirements anew from pyproject.toml
 	tools/lock.sh

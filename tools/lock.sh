@@ -11,3 +11,4 @@ compile requirements/bootstrap.txt requirements/bootstrap.in
 compile requirements/runtime.txt pyproject.toml
 compile requirements/dev.txt pyproject.toml --group test --group lint --group role --group build \
     -c requirements/runtime.txt -c requirements/bootstrap.txt
+compile requirements/bench.txt pyproject.toml --group bench -c requirements/runtime.txt
