@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contestants import CONTESTANTS, Contestant
-
+from bench.config.contestants import CONTESTANTS, Contestant
 from claude_flow.config import config_schema
 
 OVERRIDES = {

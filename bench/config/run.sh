@@ -8,4 +8,4 @@ if ! cmp -s requirements/bench.txt "$venv/requirements.txt"; then
     "$venv/bin/pip" install -q --require-hashes -r requirements/bench.txt
     cp requirements/bench.txt "$venv/requirements.txt"
 fi
-PYTHONPATH=. exec "$venv/bin/python" bench/config/run.py "$@"
+PYTHONPATH=. exec "$venv/bin/python" -m bench.config.run "$@"
