@@ -19,7 +19,7 @@ from claude_flow.config import ConfigManager
 from claude_flow.engine.record import RunRecord
 from claude_flow.engine.record import open_record as open_engine_record
 from claude_flow.engine.settings import EngineSettings
-from claude_flow.errors import EngineError, TokenRefusedError
+from claude_flow.errors import EngineError, StateDirectoryError, TokenRefusedError
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.github import ApiSession, GitHubClient
@@ -194,7 +194,7 @@ def _engine_settings(config: ConfigManager, clock: Callable[[], datetime]) -> En
 def host_id(state_directory: Path, new_id: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
     """This installation's name among those that share a database; made once, then kept.
 
-    Raises EngineError if the state directory cannot be written.
+    Raises StateDirectoryError if the state directory cannot be written.
     """
     path = state_directory / "host-id"
     try:
@@ -203,7 +203,7 @@ def host_id(state_directory: Path, new_id: Callable[[], str] = lambda: uuid.uuid
             _write_once(path, new_id())
         return path.read_text(encoding="ascii").strip()
     except OSError as error:
-        raise EngineError(
+        raise StateDirectoryError(
             f"cannot write the state directory {state_directory}: {error.strerror}",
             hint="set service.state_directory to a directory that this user may write",
         ) from error

@@ -107,6 +107,12 @@ class EngineError(ClaudeFlowError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class StateDirectoryError(EngineError):
+    """The state directory cannot be used; starting anew does not mend it."""
+
+    exit_code = EXIT_CONFIGURATION
+
+
 class StateInUseError(EngineError):
     """Another daemon holds the lock on this state directory."""
 

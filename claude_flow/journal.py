@@ -40,7 +40,12 @@ _SHAPES = re.compile(
 )
 
 _THIRD_PARTY = ("dbos", "uvicorn", "uvicorn.error", "uvicorn.access", "urllib3", "asyncio")
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",  # uvicorn's own text once more, with colours
+}
 
 # --- redaction ------------------------------------------------------------------------------
 

@@ -79,6 +79,8 @@ class Daemon:
         self._running: RunningRecord | None = None
         self._service = ServiceManager(config, environ=environ)
         self._status_due = 0.0
+        self._status_written: asyncio.Future[object] = self._runloop.create_future()
+        self._status_written.set_result(None)
         self._is_drained = False
 
     async def run(self) -> int:
@@ -119,7 +121,7 @@ class Daemon:
                 self._reload_asked = False
                 await self._reload()
             await self._loop.turn(polls=not (self._once and self._loop.looked_everywhere))
-            await self._write_status()
+            self._write_status()
             if server.task.done():
                 server.task.result()
                 _log.error("the HTTP side ended by itself; the service restarts")
@@ -215,12 +217,12 @@ class Daemon:
             self._environ.get("RUNTIME_DIRECTORY") or self._config.get("service.state_directory")
         )
 
-    async def _write_status(self) -> None:
-        if self._monotonic() < self._status_due:
+    def _write_status(self) -> None:
+        if self._monotonic() < self._status_due or not self._status_written.done():
             return
         self._status_due = self._monotonic() + _STATUS_SECONDS
-        # It says itself if it cannot write; systemd and our own HTTP side are asked in a thread.
-        await asyncio.to_thread(self._service.status)
+        # Beside the loop: it asks systemd, which may be slow. It says itself if it cannot write.
+        self._status_written = asyncio.create_task(asyncio.to_thread(self._service.status))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

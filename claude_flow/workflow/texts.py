@@ -85,7 +85,7 @@ def ended_comment(
 
 def pull_request_title(title: str) -> str:
     """The issue's title in one line."""
-    return _one_line(title, _LONGEST_TITLE) or "Work on the issue"
+    return _quiet(_one_line(title, _LONGEST_TITLE)) or "Work on the issue"
 
 
 def pull_request_body(run: Run, *, summary: str | None, agent: str, files: int) -> str:
@@ -100,7 +100,7 @@ def pull_request_body(run: Run, *, summary: str | None, agent: str, files: int) 
 
 def commit_message(title: str, run: Run) -> str:
     """The message of the commit that holds what an agent left uncommitted."""
-    subject = _one_line(title, 72) or f"Work on {run.issue}"
+    subject = _quiet(_one_line(title, 72)) or f"Work on {run.issue}"
     return f"{subject}\n\nIssue: {run.issue}\nClaude-Flow-Run: {run.id}\n"
 
 

@@ -121,7 +121,7 @@ def test_a_state_directory_that_cannot_be_made(host: Installation) -> None:
     (host.root / "file").touch()
     host.configure(service={"state_directory": str(host.root / "file" / "state")})
     result = ended(host)
-    result.assert_clear(75, str(host.root / "file" / "state"), "service.state_directory")
+    result.assert_clear(78, str(host.root / "file" / "state"), "service.state_directory")
     assert len(result.err.splitlines()) == 1
 
 
@@ -214,7 +214,7 @@ def test_a_state_directory_that_may_not_be_written(host: Installation) -> None:
     if os.geteuid() == 0:  # root may write everywhere but where a file system forbids it
         host.configure(service={"state_directory": "/proc/claude-flow"})
     result = ended(host)
-    result.assert_clear(75, "service.state_directory")
+    result.assert_clear(78, "service.state_directory")
     assert len(result.err.splitlines()) == 1
 
 
