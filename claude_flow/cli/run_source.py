@@ -58,7 +58,7 @@ class RunSource:
         return Run.from_json(client.submit(str(issue), token=self._token()))
 
     def _client(self) -> DaemonClient:
-        address = daemon_address(self._session.config, self._session.environ)
+        address = daemon_address(self._session.settings, self._session.environ)
         if address is None:
             raise DaemonUnreachableError(
                 "no daemon has written its address down",
@@ -68,7 +68,7 @@ class RunSource:
         return DaemonClient(address)
 
     def _token(self) -> str:
-        return api_token(self._session.config, self._session.environ)
+        return api_token(self._session.settings, self._session.environ)
 
     def _recorded_runs(self, states: Sequence[RunState], limit: int) -> list[Run]:
         from claude_flow.engine.record import open_record  # noqa: PLC0415 - slow to load
@@ -83,7 +83,7 @@ class RunSource:
             return open_record(*self._database()).get(run_id)
 
     def _database(self) -> tuple[str | None, Path]:
-        url: str | None = self._session.config.get("engine.database_url")
+        url: str | None = self._session.settings.get("engine.database_url")
         return url, self._session.state_directory
 
 

@@ -27,11 +27,11 @@ def _manager(session: Session) -> ServiceManager:
 
 def status(session: Session, *, as_json: bool) -> None:
     """Print the status and leave with LSB's code for it."""
-    found = _manager(session).status()
+    found = ServiceManager(session.settings, environ=session.environ).status()
     if as_json:
         say_json(found.to_dict())
     else:
-        _say_status(session.config.get("systemd.unit"), found)
+        _say_status(session.settings.get("systemd.unit"), found)
     raise typer.Exit(_LSB_CODES[found.verdict])
 
 

@@ -27,10 +27,19 @@ class Session:
         redactor.add(*config.snapshot().secrets())
         return config
 
+    @cached_property
+    def settings(self) -> ConfigManager:
+        """The configuration without what its secret files hold, for commands that only look.
+
+        So an operator who may not read the GitHub token can still see how the runs stand.
+        Raises ConfigError.
+        """
+        return ConfigManager.load(self.config_path, environ=self.environ, check_files=False)
+
     @property
     def state_directory(self) -> Path:
         """Where the daemon keeps its state."""
-        return Path(self.config.get("service.state_directory"))
+        return Path(self.settings.get("service.state_directory"))
 
 
 def session_of(context: typer.Context) -> Session:

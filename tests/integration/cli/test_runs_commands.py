@@ -104,3 +104,19 @@ def test_one_issue_by_the_running_daemon(running: Any) -> None:
     run = running.json("run", ref)
     assert (run["issue"], run["state"]) == (ref, "succeeded")
     assert running.json("runs", "show", run["id"]) == run
+
+
+def test_an_operator_who_may_not_read_the_token_still_sees_the_runs(running: Any) -> None:
+    document = json.loads(running.config_path.read_text())
+    document["github"] = {
+        key: value for key, value in document["github"].items() if not key.startswith("token")
+    } | {"token_file": str(running.config_path.parent / "for-root-only")}
+    theirs = running.config_path.with_name("theirs.json")
+    theirs.write_text(json.dumps(document))
+
+    for arguments in (("runs", "list"), ("status",)):
+        seen = running.ctl("--config", str(theirs), *arguments)
+        assert seen.returncode == 0, seen.stderr
+    refused = running.ctl("--config", str(theirs), "config", "check")
+    assert refused.returncode == 78
+    assert "for-root-only" in refused.stderr
