@@ -85,7 +85,7 @@ def ended_comment(
 
 def pull_request_title(title: str) -> str:
     """The issue's title in one line."""
-    return _quiet(_one_line(title, _LONGEST_TITLE)) or "Work on the issue"
+    return _without_effect(_one_line(title, _LONGEST_TITLE)) or "Work on the issue"
 
 
 def pull_request_body(run: Run, *, summary: str | None, agent: str, files: int) -> str:
@@ -100,7 +100,7 @@ def pull_request_body(run: Run, *, summary: str | None, agent: str, files: int) 
 
 def commit_message(title: str, run: Run) -> str:
     """The message of the commit that holds what an agent left uncommitted."""
-    subject = _quiet(_one_line(title, 72)) or f"Work on {run.issue}"
+    subject = _without_effect(_one_line(title, 72)) or f"Work on {run.issue}"
     return f"{subject}\n\nIssue: {run.issue}\nClaude-Flow-Run: {run.id}\n"
 
 
@@ -138,11 +138,15 @@ _MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9])")
 
 
 def _quiet(text: str) -> str:
-    """An agent's words without effect on others: no mention rings, no issue is closed by them.
+    """An agent's words without effect on others, and without a marker like ours."""
+    return _without_effect(text).replace("<!--", "&lt;!--")
+
+
+def _without_effect(text: str) -> str:
+    """A text by which no mention rings and no issue is closed.
 
     A zero-width space behind the sign, or in the word, keeps GitHub from reading it; what is
     referred to stays a link.
     """
     text = _MENTION.sub("@\u200b", text)
-    text = _CLOSING.sub("\\1\u200b\\2", text)
-    return text.replace("<!--", "&lt;!--")
+    return _CLOSING.sub("\\1\u200b\\2", text)
