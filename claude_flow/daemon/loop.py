@@ -47,6 +47,7 @@ class Loop:
         self._active: dict[str, Run] = {}
         self._asking: asyncio.Task[None] | None = None
         self._asking_since = 0.0
+        self._is_settling = False
         self._announcing: set[asyncio.Task[None]] = set()
         self._looked: set[Repository] = set()
         self._failed: set[Repository] = set()
@@ -76,15 +77,13 @@ class Loop:
 
         Without ``polls`` it only works off what is known to wait.
         """
-        asked = self._monotonic()
         await self._look_at_engine()
         if self._asking is not None and self._asking.done():
             self._asking.result()
             self._asking = None
         if self._asking is None and self._pulse.database_fault is None:
             self._asking_since = self._monotonic()
-            due = self._schedule.due(asked) if polls else None
-            self._asking = asyncio.create_task(self._ask(due))
+            self._asking = asyncio.create_task(self._ask(polls=polls))
         if self._asking is None or self._is_young(self._asking_since):
             self._pulse.ticked = self._monotonic()
             self._ping()
@@ -100,6 +99,7 @@ class Loop:
 
     async def settle(self) -> None:
         """Wait for what is under way with GitHub; ask for nothing more."""
+        self._is_settling = True
         under_way = [task for task in (self._asking, *self._announcing) if task is not None]
         if under_way:
             await asyncio.wait(under_way, timeout=self._pulse.tick_limit_seconds)
@@ -158,13 +158,22 @@ class Loop:
 
     # --- GitHub -----------------------------------------------------------------------------
 
-    async def _ask(self, repository: Repository | None) -> None:
-        if repository is not None:
+    async def _ask(self, *, polls: bool) -> None:
+        """Take what waits, then go once round the repositories that are due.
+
+        What a repository brought is taken before the next is asked: the first one's issues do
+        not wait for the hundredth's answer.
+        """
+        await self._admit()
+        for _ in self._schedule.repositories if polls else ():
+            repository = self._schedule.due(self._monotonic())
+            if repository is None or self._is_settling:
+                return
             await self._poll(repository)
-        if self._schedule.fault is None:
             await self._admit()
 
     async def _poll(self, repository: Repository) -> None:
+        self._asking_since = self._monotonic()
         try:
             await asyncio.to_thread(self._parts.poller.look, repository)
         except GitHubError as error:
@@ -182,6 +191,9 @@ class Loop:
                 _log.info("%s", news)
 
     async def _admit(self) -> None:
+        if self._schedule.fault is not None or self._is_settling:
+            return
+        self._asking_since = self._monotonic()
         try:
             admitted = await asyncio.to_thread(self._parts.poller.admit)
         except GitHubError as error:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_wheel_brings_its_schemas(tmp_path: Path) -> None:
     build = [sys.executable, "tools/build_wheel.py", str(tmp_path)]
-    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
