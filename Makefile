@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 AGENT ?= scripted
 
-.PHONY: help demo test lint unit molecule lock bench clean
+.PHONY: help demo test nightly lint unit molecule lock bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -32,6 +32,10 @@ unit: ## the tests, without the container
 molecule: ## the role, on a real systemd in a container
 	@tools/setup.sh dev
 	PATH="$(CURDIR)/.venv/bin:$$PATH" molecule test
+
+nightly: ## the property tests with a hundred thousand cases each
+	@tools/setup.sh dev
+	CONFIG_PROPERTY_CASES=100000 .venv/bin/pytest -n 4 --timeout 0 tests/unit/config/test_properties.py
 
 bench: ## measure against peers
 	bench/config/run.sh

@@ -21,7 +21,6 @@ CASES = int(os.environ.get("CONFIG_PROPERTY_CASES", "2000"))
 SCHEMA = config_schema()
 SECRET = "Tr0ub4dor-and-3-horses"
 many = settings(max_examples=CASES, deadline=None)
-some = settings(max_examples=CASES // 4, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,7 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(documents())
-@settings(max_examples=max(100, CASES // 10), deadline=None)
+@many
 def test_load_of_save_is_the_same(directory: Path, chosen: dict[str, Any]) -> None:
     path = directory / "saved.json"
     path.write_text("{}")
@@ -151,7 +150,7 @@ shaped = st.dictionaries(
 
 
 @given(shaped)
-@some
+@many
 def test_any_json_as_file(directory: Path, document: dict[str, Any]) -> None:
     document.setdefault("github", {})
     if isinstance(document["github"], dict):
@@ -162,7 +161,7 @@ def test_any_json_as_file(directory: Path, document: dict[str, Any]) -> None:
 
 
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=3), st.integers(0, 3))
-@some
+@many
 def test_any_damage_to_a_file_with_a_secret(
     directory: Path, at: int, damage: bytes, cut: int
 ) -> None:
@@ -201,7 +200,7 @@ scalar_settings = st.sampled_from(
 
 
 @given(scalar_settings, st.data())
-@some
+@many
 def test_a_value_written_as_text_is_itself(setting: Setting, data: st.DataObject) -> None:
     value = data.draw(values(dict(setting.spec)).filter(lambda value: value is not None))
     text = value if isinstance(value, str) else json.dumps(value)
@@ -209,7 +208,7 @@ def test_a_value_written_as_text_is_itself(setting: Setting, data: st.DataObject
 
 
 @given(scalar_settings, st.text())
-@some
+@many
 def test_coercion_gives_the_type_or_an_error(setting: Setting, text: str) -> None:
     types = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
     value = message = None
