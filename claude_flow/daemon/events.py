@@ -18,6 +18,7 @@ from typing import Any
 
 from claude_flow.daemon.snapshot import progress_json
 from claude_flow.errors import EngineError
+from claude_flow.journal import redactor
 from claude_flow.model.run import Run
 from claude_flow.ports import Progress
 
@@ -129,7 +130,7 @@ def _changes(told: RunMoment | None, moment: RunMoment) -> bytes:
         for name, data in moment.parts
         if known.get(name) != data
     ]
-    return "".join(lines).encode()
+    return redactor.redact("".join(lines)).encode()
 
 
 def _compact(value: object) -> str:

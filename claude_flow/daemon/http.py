@@ -16,9 +16,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from claude_flow.daemon.answers import RedactedHTML, RedactedJSON
 from claude_flow.daemon.events import EventStreams, Pace, RunMoment
 from claude_flow.daemon.health import Health, HealthStatus
 from claude_flow.daemon.http_guard import SECURITY_HEADERS, ApiToken, Guard, error_response
@@ -129,8 +130,8 @@ class _Routes:
             recent = await asyncio.to_thread(self._view.runs, _FINAL_STATES, _RECENT_ON_PAGE)
         except EngineError as error:
             # The page is what people look at when something is wrong: show what there is.
-            return HTMLResponse(render_page(health, None, [], fault=str(error)), status_code=503)
-        return HTMLResponse(render_page(health, snapshot, recent))
+            return RedactedHTML(render_page(health, None, [], fault=str(error)), status_code=503)
+        return RedactedHTML(render_page(health, snapshot, recent))
 
     async def health(self, _request: Request) -> Response:
         health = self._view.health()
@@ -155,17 +156,17 @@ class _Routes:
 
     async def state(self, _request: Request) -> Response:
         snapshot = await asyncio.to_thread(self._view.state)
-        return JSONResponse(snapshot.to_json())
+        return RedactedJSON(snapshot.to_json())
 
     async def runs(self, request: Request) -> Response:
         _refuse_unknown_parameters(request, {"state", "limit"})
         states, limit = _states(request), _limit(request)
         runs = await asyncio.to_thread(self._view.runs, states, limit)
-        return JSONResponse({"runs": [run.to_json() for run in runs]})
+        return RedactedJSON({"runs": [run.to_json() for run in runs]})
 
     async def run(self, request: Request) -> Response:
         run = await self._find(request)
-        return JSONResponse(run.to_json())
+        return RedactedJSON(run.to_json())
 
     async def events(self, request: Request) -> Response:
         run = await self._find(request)
@@ -185,7 +186,7 @@ class _Routes:
     async def refresh(self, request: Request) -> Response:
         self._authorize(request)
         self._view.refresh()
-        return JSONResponse({"accepted": True}, status_code=202)
+        return RedactedJSON({"accepted": True}, status_code=202)
 
     async def cancel(self, request: Request) -> Response:
         self._authorize(request)
@@ -193,7 +194,7 @@ class _Routes:
         if not await asyncio.to_thread(self._view.cancel, run.id):
             raise HTTPException(409, f"run {run.id} has already ended")
         after = await self._find(request)
-        return JSONResponse(after.to_json(), status_code=202)
+        return RedactedJSON(after.to_json(), status_code=202)
 
     async def retry(self, request: Request) -> Response:
         self._authorize(request)
@@ -211,7 +212,7 @@ class _Routes:
         if run is None:
             raise HTTPException(409, f"{issue} already has a run that has not ended")
         headers = {"Location": f"/api/v1/runs/{run.id}"}
-        return JSONResponse(run.to_json(), status_code=202, headers=headers)
+        return RedactedJSON(run.to_json(), status_code=202, headers=headers)
 
     def _authorize(self, request: Request) -> None:
         if not self._api_token.allows(request.headers.get("authorization")):
@@ -238,7 +239,7 @@ class _Routes:
 
 
 def _health_answer(health: Health, *, is_fine: bool) -> Response:
-    return JSONResponse(
+    return RedactedJSON(
         health.to_json(), status_code=200 if is_fine else 503, media_type=_HEALTH_TYPE
     )
 

@@ -13,8 +13,9 @@ import os
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from claude_flow.daemon.answers import RedactedJSON
 
 API_TOKEN_FILE = "api-token"  # noqa: S105 - a file's name
 MAX_BODY_BYTES = 16 * 1024
@@ -72,10 +73,10 @@ def replace_file(path: Path, text: str, *, mode: int) -> Path:
 
 def error_response(
     status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
+) -> RedactedJSON:
     """An error in the contract's shape."""
     content = {"error": {"code": code, "message": message}}
-    return JSONResponse(content, status_code=status, headers=headers)
+    return RedactedJSON(content, status_code=status, headers=headers)
 
 
 def is_loopback_host(host: str) -> bool:
@@ -116,7 +117,7 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_guarded)
 
 
-def _refusal(headers: Headers) -> JSONResponse | None:
+def _refusal(headers: Headers) -> RedactedJSON | None:
     host = headers.get("host", "")
     if not is_loopback_host(host):
         return error_response(

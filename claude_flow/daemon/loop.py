@@ -10,10 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from claude_flow.bootstrap import Parts
-from claude_flow.daemon.metrics import Metrics
-from claude_flow.daemon.polling import PollSchedule
-from claude_flow.daemon.view import Pulse
+from claude_flow.daemon.workings import Workings
 from claude_flow.errors import ClaudeFlowError, EngineError, GitHubError
 from claude_flow.model.issue import Repository
 from claude_flow.model.run import Reason, Run, RunState
@@ -27,21 +24,12 @@ _ACTIVE = (RunState.QUEUED, RunState.RUNNING)
 class Loop:
     """Turns until ``stop``; everything that blocks is done in threads."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        schedule: PollSchedule,
-        pulse: Pulse,
-        metrics: Metrics,
-        *,
-        monotonic: Callable[[], float],
-        ping: Callable[[], None],
-    ) -> None:
-        self._parts = parts
-        self._schedule = schedule
-        self._pulse = pulse
-        self._metrics = metrics
-        self._monotonic = monotonic
+    def __init__(self, workings: Workings, *, ping: Callable[[], None]) -> None:
+        self._parts = workings.parts
+        self._schedule = workings.schedule
+        self._pulse = workings.pulse
+        self._metrics = workings.metrics
+        self._monotonic = workings.monotonic
         self._ping = ping
         self._wake = asyncio.Event()
         self._active: dict[str, Run] = {}

@@ -21,7 +21,8 @@ from claude_flow.daemon.http_server import RunningServer, serve
 from claude_flow.daemon.loop import Loop
 from claude_flow.daemon.metrics import Metrics
 from claude_flow.daemon.polling import PollSchedule
-from claude_flow.daemon.view import DaemonView, Pulse
+from claude_flow.daemon.view import DaemonView
+from claude_flow.daemon.workings import Pulse, Workings
 from claude_flow.errors import EXIT_FAILED, EngineError
 from claude_flow.model.issue import Repository
 from claude_flow.service import ServiceManager
@@ -57,25 +58,13 @@ class Daemon:
         now = monotonic()
         self._pulse = Pulse(started=now, ticked=now)
         self._schedule = PollSchedule(lambda: float(config.get("github.poll_interval_seconds")))
-        self._metrics = Metrics(__version__)
         self._parts: Parts = wire(config, environ=environ, on_fatal=self._on_fatal)
         self._runloop = asyncio.get_running_loop()
-        self._loop = Loop(
-            self._parts,
-            self._schedule,
-            self._pulse,
-            self._metrics,
-            monotonic=monotonic,
-            ping=notifier.watchdog,
+        workings = Workings(
+            self._parts, self._schedule, self._pulse, Metrics(__version__), monotonic
         )
-        self._view = DaemonView(
-            self._parts,
-            self._schedule,
-            self._pulse,
-            self._metrics,
-            monotonic=monotonic,
-            wake=self._wake_from_anywhere,
-        )
+        self._loop = Loop(workings, ping=notifier.watchdog)
+        self._view = DaemonView(workings, wake=self._wake_from_anywhere)
         self._running: RunningRecord | None = None
         self._service = ServiceManager(config, environ=environ)
         self._status_due = 0.0

@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from claude_flow.bootstrap import Parts
 from claude_flow.daemon.health import Health, HealthFacts, assess
-from claude_flow.daemon.metrics import Metrics
-from claude_flow.daemon.polling import PollSchedule
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
+from claude_flow.daemon.workings import Workings
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.ports import Progress
@@ -22,40 +19,15 @@ from claude_flow.version import __version__
 _LOW_DISK_BYTES = 1024**3
 
 
-@dataclass(slots=True)
-class Pulse:
-    """When the loop last came round, and what it found; written by the loop alone.
-
-    Times are monotonic seconds. ``tick_limit_seconds`` is how long one turn may take before
-    the loop counts as dead.
-    """
-
-    started: float
-    ticked: float
-    tick_limit_seconds: float = 150.0
-    database_fault: str | None = None
-    configuration_fault: str | None = None
-    is_stopping: bool = False
-
-
 class DaemonView:
     """``daemon.http.ServiceView`` over the wired parts."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        schedule: PollSchedule,
-        pulse: Pulse,
-        metrics: Metrics,
-        *,
-        monotonic: Callable[[], float],
-        wake: Callable[[], None],
-    ) -> None:
-        self._parts = parts
-        self._schedule = schedule
-        self._pulse = pulse
-        self._metrics = metrics
-        self._monotonic = monotonic
+    def __init__(self, workings: Workings, *, wake: Callable[[], None]) -> None:
+        self._parts = workings.parts
+        self._schedule = workings.schedule
+        self._pulse = workings.pulse
+        self._metrics = workings.metrics
+        self._monotonic = workings.monotonic
         self._wake = wake
 
     def health(self) -> Health:

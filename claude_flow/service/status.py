@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_flow.errors import ServiceError
+from claude_flow.journal import redactor
 from claude_flow.model.run import to_rfc3339
 from claude_flow.ports import UnitState
 
@@ -163,7 +164,7 @@ def _unit_to_dict(unit: UnitState) -> dict[str, Any]:
 
 def write_status(path: Path, status: Mapping[str, Any]) -> None:
     """Replace the status file as a whole, never half. Raises ServiceError."""
-    text = json.dumps(status, indent=2) + "\n"
+    text = redactor.redact(json.dumps(status, indent=2)) + "\n"
     try:
         # A name nobody can guess: the directory may belong to a less trusted user.
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -257,6 +257,20 @@ async def test_cancel_then_retry(
     assert unknown.status == 404
 
 
+@pytest.mark.parametrize("path", ["", "api/v1/runs", "api/v1/runs/{id}", "api/v1/runs/{id}/events"])
+async def test_no_answer_shows_a_token(
+    view: FakeServiceView, ask: Ask, make_run: MakeRun, path: str
+) -> None:
+    token = "ghp_" + "a1B2" * 9
+    run = replace(make_run(1, RunState.FAILED), detail=f"git said: {token}")
+    record(view, run)
+
+    answer = await ask("/" + path.format(id=run.id))
+    assert answer.status == 200
+    assert token.encode() not in answer.body
+    assert b"git said: ***" in answer.body or path == ""
+
+
 async def test_ask_for_a_run(view: FakeServiceView, ask: Ask, bearer: dict[str, str]) -> None:
     def body(value: object) -> bytes:
         return json.dumps(value).encode()
