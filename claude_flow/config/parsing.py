@@ -26,7 +26,14 @@ class JsonFaultError(ValueError):
 
 
 class DuplicateKeyError(JsonFaultError):
-    """An object names a key twice; which, only the positions tell."""
+    """An object names a key twice; which, only the positions tell.
+
+    ``value`` is what the text means if the later one counts, as most readers take it.
+    """
+
+    def __init__(self, message: str, value: Any) -> None:
+        super().__init__(message)
+        self.value = value
 
 
 def parse(text: str) -> Any:
@@ -35,10 +42,18 @@ def parse(text: str) -> Any:
     Raises JsonFaultError for what is malformed, nested deeper than any setting, not finite or
     not representable in UTF-8, and DuplicateKeyError.
     """
+    named_twice = False
+
+    def notice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal named_twice
+        result = dict(pairs)
+        named_twice = named_twice or len(result) != len(pairs)
+        return result
+
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_unique,
+            object_pairs_hook=notice,
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
@@ -54,19 +69,14 @@ def parse(text: str) -> Any:
         raise JsonFaultError("is nested too deeply")
     if "\\ud" in text.lower():
         _refuse_surrogates(value)
+    if named_twice:
+        raise DuplicateKeyError("names a key twice", value)
     return value
 
 
 def _plain(message: str) -> str:
     """Python's message without the characters of the text it may quote."""
     return message.partition(": ")[0]
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise DuplicateKeyError("names a key twice")
-    return result
 
 
 def _refuse_constant(name: str) -> Any:

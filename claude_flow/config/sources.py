@@ -117,9 +117,9 @@ def read_file(
         return
     try:
         document = parse(file.text)
-    except DuplicateKeyError:
+    except DuplicateKeyError as fault:
         yield from _duplicates(layer, path, file.text)
-        return
+        document = fault.value  # so that its other faults are told at once
     except JsonFaultError as fault:
         yield _malformed(schema, origin, file.text, fault)
         return
