@@ -80,8 +80,12 @@ class Poller:
         ]
 
     def _submit(self, issue: Issue) -> Run | None:
+        label = self._label()
         try:
-            events = self._github.label_events(issue.ref, self._label())
+            if not _still_asks(self._github.issue(issue.ref), label):
+                self._done_with[issue.ref] = issue.updated_at
+                return None
+            events = self._github.label_events(issue.ref, label)
         except NotFoundError as error:
             _log.warning("%s is gone: %s", issue.ref, error)
             self._done_with[issue.ref] = issue.updated_at
@@ -97,3 +101,8 @@ class Poller:
         if self._engine.get(run.id) is not None:
             self._done_with[issue.ref] = issue.updated_at
         return None
+
+
+def _still_asks(issue: Issue, label: str) -> bool:
+    """Whether the issue, read after it had to wait, is still open and labelled."""
+    return issue.is_open and label.lower() in {name.lower() for name in issue.labels}
