@@ -23,8 +23,6 @@ from claude_flow.ports import (
 _log = logging.getLogger(__name__)
 
 _PAGE = 100  # GitHub's largest
-_LEGACY_PERMISSIONS = frozenset({"admin", "write", "read", "none"})
-_ROLES = _LEGACY_PERMISSIONS | {"maintain", "triage"}
 _TEXT_EDITS = (
     "query($owner:String!,$name:String!,$number:Int!)"
     "{repository(owner:$owner,name:$name){issue(number:$number)"
@@ -64,7 +62,7 @@ class GitHubClient:
         first = self._session.request("GET", path, params=params, etag=etag)
         if first.is_unchanged:
             return known
-        items = list(first.data)
+        items = payloads.items(first.data)
         if first.next_page is not None:
             items.extend(self._pages(first.next_page))
         found = [payloads.issue(repository, item) for item in items]
@@ -86,7 +84,7 @@ class GitHubClient:
         return [
             payloads.label_event(event)
             for event in self._events(ref, "labeled")
-            if event["label"]["name"].lower() == label.lower()
+            if payloads.label_name(event).lower() == label.lower()
         ]
 
     def last_edits(self, ref: IssueRef) -> list[TextEdit]:
@@ -108,8 +106,7 @@ class GitHubClient:
             data = self._get(path)
         except NotFoundError:
             return "none"
-        role = str(data.get("role_name") or data["permission"])
-        return role if role in _ROLES else str(data["permission"])
+        return payloads.role(data)
 
     def add_label(self, ref: IssueRef, label: str) -> None:
         """Put a label on the issue; GitHub makes it in the repository if it is new."""
@@ -140,7 +137,9 @@ class GitHubClient:
             {"head": f"{repository.owner}:{head_branch}", "state": "open", "per_page": _PAGE},
         )
         # Some servers answer a head they do not understand with every pull request.
-        matching = [item for item in found if item["head"]["ref"] == head_branch]
+        matching = [
+            item for item in payloads.items(found) if payloads.head_branch(item) == head_branch
+        ]
         return payloads.pull_request(matching[0]) if matching else None
 
     def open_pull_request(
@@ -182,7 +181,7 @@ class GitHubClient:
         next_page: str | None = path
         while next_page is not None:
             answer = self._session.request("GET", next_page, params=params)
-            yield from answer.data
+            yield from payloads.items(answer.data)
             next_page, params = answer.next_page, None
 
     def _events(self, ref: IssueRef, kind: str) -> list[Mapping[str, Any]]:
@@ -241,7 +240,7 @@ class GitHubClient:
         """
         if self._own_login is None:
             try:
-                self._own_login = str(self._get("/user")["login"])
+                self._own_login = payloads.own_login(self._get("/user"))
             except NotFoundError:
                 self._say_once("the server does not say whose the token is (GET /user)")
             except ForbiddenError as error:
