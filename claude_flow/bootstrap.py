@@ -232,7 +232,7 @@ def _workspace_settings(
         host_environment=environ,
         author_name=_AUTHOR_NAME,
         author_email=_AUTHOR_EMAIL,
-        ignored=droppings(config.get("claude_flow.agent")),
+        ignored=lambda: droppings(config.get("claude_flow.agent")),
     )
 
 

@@ -26,7 +26,7 @@ class WorkspaceSettings:
 
     ``credential`` gives the login of the moment, None for none; it is asked before each talk
     with the server, from a thread, and its answer is not kept. ``host_environment`` is the
-    daemon's own; only PATH, proxies and certificate bundles are taken from it. ``ignored`` are
+    daemon's own; only PATH, proxies and certificate bundles are taken from it. ``ignored`` gives
     paths below a workspace's top that agents' tools leave behind and that are never committed
     unless the repository tracks them. The time-outs are seconds for one git command.
     """
@@ -39,7 +39,7 @@ class WorkspaceSettings:
     host_environment: Mapping[str, str]
     author_name: str
     author_email: str
-    ignored: tuple[str, ...] = ()
+    ignored: Callable[[], tuple[str, ...]] = tuple
     transfer_timeout_seconds: float = _HALF_AN_HOUR
     local_timeout_seconds: float = _TEN_MINUTES
 

@@ -62,7 +62,7 @@ class GitWorkspaces:
     ) -> Changes | None:
         """Commit what the agent left. See ``ports.Workspaces``."""
         where = self._run_directory(workspace.run_id)
-        collector = Collector(self._git, self._identity(repository), self._settings.ignored)
+        collector = Collector(self._git, self._identity(repository), self._settings.ignored())
         with told_plainly(f"collecting the changes of {workspace.run_id}"):
             return await collector.collect(
                 where, self._mirrors.path(repository), workspace, message=message, at=at
@@ -107,7 +107,7 @@ class GitWorkspaces:
             raise _no_branch(repository, start_from, mirror)
         path = self._workspace(where.run_id)
         await agent_repository.create(
-            self._git, where, mirror, self._identity(repository), ignored=self._settings.ignored
+            self._git, where, mirror, self._identity(repository), ignored=self._settings.ignored()
         )
         try:
             await agent_repository.check_out(self._git, where, path, branch=branch, commit=base)

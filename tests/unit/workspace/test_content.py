@@ -279,7 +279,7 @@ async def test_what_the_repository_ignores_is_not_committed(scene: Scene) -> Non
 
 async def test_droppings_are_not_committed_unless_tracked(scene: Scene) -> None:
     scene.publish(lambda clone: _write(clone, "CLAUDE.md", "ours"))
-    scene.change(ignored=(".claude-flow/", "CLAUDE.md", "memory/", "claude-flow"))
+    scene.change(ignored=lambda: (".claude-flow/", "CLAUDE.md", "memory/", "claude-flow"))
     workspace = await scene.prepare()
     (workspace.path / "CLAUDE.md").write_text("ours, changed")
     (workspace.path / "claude-flow").write_text("#!/bin/sh\n")
