@@ -24,7 +24,7 @@ def _ask(world: World, *messages: tuple[str, str], stream: bool = True) -> reque
         "max_tokens": 100,
         "stream": stream,
         "tools": TOOLS,
-        "system": [{"type": "text", "text": "Primary working directory: /srv/work\nMore."}],
+        "system": [{"type": "text", "text": "Primary working directory: /srv/repo\nMore."}],
         "messages": [{"role": role, "content": text} for role, text in messages],
     }
     return requests.post(f"{world.messages_url}/v1/messages?beta=true", json=body, timeout=10)
@@ -51,7 +51,7 @@ def test_a_turn_comes_as_server_sent_events(world: World) -> None:
         "message_stop",
     ]
     call = json.loads(events[5]["delta"]["partial_json"])
-    assert call == {"file_path": "/srv/work/a.py", "content": "x\n"}
+    assert call == {"file_path": "/srv/repo/a.py", "content": "x\n"}
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
 
 
