@@ -16,8 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from claude_flow.daemon.answers import RedactedJSON
+from claude_flow.service.places import TOKEN_FILE
 
-API_TOKEN_FILE = "api-token"  # noqa: S105 - a file's name
 MAX_BODY_BYTES = 16 * 1024
 
 SECURITY_HEADERS = {
@@ -47,7 +47,7 @@ class ApiToken:
 
         Replaces an earlier one at once, so that no reader sees half of it. Raises OSError.
         """
-        path = directory / API_TOKEN_FILE
+        path = directory / TOKEN_FILE
         return replace_file(path, self._text + "\n", mode=0o600)
 
     def allows(self, authorization: str | None) -> bool:

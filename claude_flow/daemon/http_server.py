@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 
 from claude_flow.daemon.http_guard import replace_file
 from claude_flow.errors import ServiceError
+from claude_flow.service.places import ADDRESS_FILE
 
-ADDRESS_FILE = "http-address"
 _STOP_SECONDS = 3
 _MAX_CONNECTIONS = 200
 _MAX_HEADER_BYTES = 32 * 1024

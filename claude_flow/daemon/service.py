@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 from claude_flow import journal
 from claude_flow.bootstrap import Parts, wire
@@ -26,6 +25,7 @@ from claude_flow.daemon.workings import Pulse, Workings
 from claude_flow.errors import EXIT_FAILED, EngineError
 from claude_flow.model.issue import Repository
 from claude_flow.service import ServiceManager
+from claude_flow.service.places import runtime_directories
 from claude_flow.systemd.notify import Notifier
 from claude_flow.version import __version__
 
@@ -188,7 +188,7 @@ class Daemon:
             self._config.get("monitoring.http_port"),
         )
         # Only once the port is ours: another daemon's clients keep that one's token.
-        directory = self._runtime_directory()
+        directory = next(runtime_directories(self._config, self._environ))
         token.write(directory)
         server.write_address(directory)
         self._running = RunningRecord(directory, self._config.snapshot())
@@ -200,11 +200,6 @@ class Daemon:
             await asyncio.to_thread(leave)
         except ConfigFileError as error:
             _log.warning("%s", error)
-
-    def _runtime_directory(self) -> Path:
-        return Path(
-            self._environ.get("RUNTIME_DIRECTORY") or self._config.get("service.state_directory")
-        )
 
     def _write_status(self) -> None:
         if self._monotonic() < self._status_due or not self._status_written.done():

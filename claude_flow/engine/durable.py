@@ -97,11 +97,6 @@ class DurableEngine:
             self._queue.enqueue(connection, run.id, 1, partition=partition(run.issue.repository))
         return True
 
-    def record(self, run: Run) -> bool:
-        """See ``claude_flow.ports.Engine``."""
-        with self._database.write() as connection:
-            return self._record.insert(connection, run)
-
     def retry(self, run_id: str, number: int, delay_seconds: float) -> None:
         """See ``claude_flow.ports.Engine``."""
         self._patience.call(lambda: self._retry(run_id, number, delay_seconds))

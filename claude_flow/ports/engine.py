@@ -55,10 +55,6 @@ class Engine(Protocol):
         """
         ...
 
-    def record(self, run: Run) -> bool:
-        """Record a run that is already final and never queue it; False if it is known."""
-        ...
-
     def retry(self, run_id: str, number: int, delay_seconds: float) -> None:
         """Queue attempt ``number`` of the run, to start after the delay at the earliest."""
         ...

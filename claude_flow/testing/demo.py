@@ -23,6 +23,7 @@ from urllib.request import urlopen
 
 from claude_flow.errors import ClaudeFlowError
 from claude_flow.model.issue import IssueRef
+from claude_flow.service.places import ADDRESS_FILE
 from claude_flow.testing.demo_agents import DemoAgent, demo_agent
 from claude_flow.testing.demo_screen import Row, Screen
 from claude_flow.testing.seed import plant
@@ -86,7 +87,7 @@ class Service:
     def address(self) -> str | None:
         """Where its page is, None until it says so."""
         try:
-            text = (self._paths.state / "http-address").read_text(encoding="ascii").strip()
+            text = (self._paths.state / ADDRESS_FILE).read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return None
         return f"http://{text}/"

@@ -91,14 +91,13 @@ class FakeEngine:
         """See ``claude_flow.ports.Engine``."""
         self._require_launched()
         with self.state.lock:
-            if not self.record(run):
+            if not self._record(run):
                 return False
             self.state.latest[run.id] = 1
             self.state.unfinished[run.id, 1] = 0.0
         return True
 
-    def record(self, run: Run) -> bool:
-        """See ``claude_flow.ports.Engine``."""
+    def _record(self, run: Run) -> bool:
         with self.state.lock:
             if run.id in self.state.runs:
                 return False

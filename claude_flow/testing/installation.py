@@ -12,6 +12,7 @@ from typing import Any, Self
 import psutil
 
 from claude_flow.model.issue import IssueRef, Repository
+from claude_flow.service.places import ADDRESS_FILE
 from claude_flow.testing.daemon_process import DaemonProcess, host_environment, until
 from claude_flow.testing.world import World
 
@@ -120,7 +121,7 @@ class Installation:
             ["--config", str(self.config), *arguments],
             environ={**self.environ, **(environ or {})},
             log=self.log,
-            address_file=self.state / "http-address",
+            address_file=self.state / ADDRESS_FILE,
         )
         self.daemons.append(daemon)
         return daemon

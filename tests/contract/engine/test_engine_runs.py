@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from claude_flow.errors import EngineError, RateLimitedError, StateInUseError, UsageError
-from claude_flow.model import transitions
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.run import Phase, Reason, Run, RunState
 from claude_flow.model.transitions import AttemptEnded, AttemptStarted, PhaseEntered, RunEnded
@@ -105,17 +104,13 @@ def test_an_issue_has_one_active_run(world: Any, work: Work) -> None:
     assert work.engine.submit(second)
 
 
-def test_a_final_run_is_only_recorded(world: Any, work: Work) -> None:
+def test_a_final_run_cannot_be_cancelled(world: Any, work: Work) -> None:
     work.engine = world.launch(work.gated)
-    active = world.run("octo/widgets#1")
-    work.engine.submit(active)
-    from_stranger = world.run("octo/widgets#1")
-    untrusted = RunEnded(Reason.UNTRUSTED, world.now())
-    ended = transitions.apply(from_stranger, untrusted)
-    assert work.engine.record(ended)
-    assert not work.engine.record(ended)
-    assert work.get(from_stranger).reason is Reason.UNTRUSTED
-    assert not work.engine.cancel(from_stranger.id)
+    run = world.run("octo/widgets#1")
+    work.engine.submit(run)
+    work.engine.apply(run.id, RunEnded(Reason.UNTRUSTED, world.now()))
+    assert work.get(run).reason is Reason.UNTRUSTED
+    assert not work.engine.cancel(run.id)
 
 
 def test_a_retry_waits_without_a_slot(world: Any, work: Work) -> None:
