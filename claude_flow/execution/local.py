@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from claude_flow.errors import ExecutionError
+from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import make_empty, remove
 from claude_flow.execution.limits import STALLED, TIMED_OUT
 from claude_flow.execution.logs import LogTail, last_text, size
@@ -39,7 +40,6 @@ _SIGNALLED = 128
 # What claude-flow-run may take beyond the grace to kill the rest and to write its result.
 _RUNNER_SECONDS = 7.0
 _LOOK_SECONDS = 0.05
-_FINISH_POLL_SECONDS = 0.02
 _OURS = {TIMED_OUT: TIMED_OUT, STALLED: STALLED}
 
 
@@ -83,12 +83,14 @@ class LocalExecution:
         files = self._write_down(task, command, limits, environment)
         follower = _Follower(files, output, on_progress, self._settings.poll_seconds)
         started_at = self._clock()
+        starting = asyncio.create_task(_start_runner(files, environment))
         try:
-            process = await _start_runner(files, environment)
             try:
+                process = await to_the_end(starting)
                 await follower.follow(process)
             finally:
-                await _finish(lambda: self._end_runner(process))
+                if starting.exception() is None:
+                    await _finish(lambda: self._end_runner(starting.result()))
         finally:
             await self._sweep(task, marker)
             await _finish(lambda: _remove_all(command.directories))
@@ -278,17 +280,8 @@ def _open_to_append(path: Path) -> IO[bytes]:
 
 async def _finish(action: Callable[[], None]) -> None:
     """Do a blocking action in a thread to its very end, then pass a cancellation on."""
-    cancelled: asyncio.CancelledError | None = None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="attempt-end") as pool:
-        done = pool.submit(action)
-        while not done.done():
-            try:
-                await asyncio.sleep(_FINISH_POLL_SECONDS)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        done.result()
-    if cancelled is not None:
-        raise cancelled
+        await to_the_end(asyncio.get_running_loop().run_in_executor(pool, action))
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

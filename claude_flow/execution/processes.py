@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from claude_flow.errors import ProcessError, ProcessTimedOutError
+from claude_flow.execution.cancellation import to_the_end
 from claude_flow.ports import Completed
 
 # Git removes its lock files on SIGTERM; a second or two is ample for that.
@@ -37,8 +38,11 @@ class ProcessRunner:
         timeout_seconds: float,
     ) -> Completed:
         """Run ``argv`` to its end. See ``ports.Processes.run``."""
-        process = await _start(argv, cwd=cwd, env=env, stdin=stdin, pass_fds=pass_fds)
+        starting = asyncio.create_task(
+            _start(argv, cwd=cwd, env=env, stdin=stdin, pass_fds=pass_fds)
+        )
         try:
+            process = await to_the_end(starting)
             async with asyncio.timeout(timeout_seconds):
                 stdout, stderr = await process.communicate(stdin)
         except TimeoutError:
@@ -46,7 +50,8 @@ class ProcessRunner:
                 f"{argv[0]} was not done after {timeout_seconds:g} s in {cwd}"
             ) from None
         finally:
-            await self._end_group(process)
+            if starting.exception() is None:
+                await self._end_group(starting.result())
         exit_code = await process.wait()
         return Completed(exit_code, stdout, stderr)
 

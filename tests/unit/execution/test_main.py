@@ -97,7 +97,10 @@ def test_the_end_of_standard_input_ends_an_attempt_that_hangs_on_it(tmp_path: Pa
 
 def test_nothing_hides_from_the_end(tmp_path: Path) -> None:
     """Another session, another parent, an empty environment: still found."""
-    hide = "env -i setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 600' & exit 0"
+    hide = (
+        "env -i setsid sh -c 'trap \"\" TERM; echo $$; : > said; exec sleep 600' &"
+        "until [ -e said ]; do sleep 0.01; done"
+    )
     spec = spec_of(tmp_path, "sh", "-c", hide)
     program = start(spec.write())
     hidden = int(wait_for_line(program, spec.files.stdout))

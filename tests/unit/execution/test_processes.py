@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,30 @@ async def test_a_cancelled_call_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await call
     assert await is_gone(child)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_call_cancelled_while_it_starts_leaves_nothing(tmp_path: Path, turns: int) -> None:
+    call = asyncio.create_task(
+        ProcessRunner().run(
+            ["sh", "-c", "echo $$ > parent; sleep 600 & echo $! > child; wait"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            timeout_seconds=600,
+        )
+    )
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if turns % 2:
+        # asyncio has not told yet that it runs, but it does: what it started must end too.
+        time.sleep(0.1)  # noqa: ASYNC251 - the loop is held up on purpose
+    call.cancel()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(call, 20)
+    for name in ("parent", "child"):
+        if text := written(tmp_path / name):
+            assert await is_gone(int(text))
 
 
 async def test_what_it_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
