@@ -28,7 +28,7 @@ from claude_flow.model.transitions import RetryPolicy
 from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
 from claude_flow.triggers.poller import Poller
 from claude_flow.triggers.trust import TrustGate
-from claude_flow.workflow import AttemptRunner, Patience, WorkflowSettings
+from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
 from claude_flow.workflow.announcer import Announcer, Labels
 from claude_flow.workflow.publisher import Publisher
 from claude_flow.workspace import Credential, GitWorkspaces, WorkspaceSettings
@@ -103,15 +103,23 @@ def wire(
     def agent() -> Agent:
         return agent_of(config, environ)
 
-    attempts = AttemptRunner(
-        engine=engine,
+    worker = Worker(
         github=github,
-        gate=TrustGate(
-            github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
-        ),
         workspaces=workspaces,
         agent=agent,
         execution=LocalExecution(LocalSettings(runs_directory=state / "runs"), clock=clock),
+        settings=lambda: _work_settings(config, state),
+        patience=patience,
+        redact=redactor.redact,
+        on_progress=progress.note,
+    )
+    attempts = AttemptRunner(
+        engine=engine,
+        gate=TrustGate(
+            github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
+        ),
+        worker=worker,
+        workspaces=workspaces,
         announcer=announcer,
         publisher=Publisher(
             github,
@@ -121,11 +129,10 @@ def wire(
             patience=patience,
             redact=redactor.redact,
         ),
-        settings=lambda: _workflow_settings(config, state),
+        retries=lambda: _retry_policy(config),
         patience=patience,
         clock=clock,
         redact=redactor.redact,
-        on_progress=progress.note,
     )
     poller = Poller(
         github,
@@ -249,18 +256,21 @@ def _agent_settings(config: ConfigManager) -> AgentSettings:
     )
 
 
-def _workflow_settings(config: ConfigManager, state: Path) -> WorkflowSettings:
-    return WorkflowSettings(
+def _work_settings(config: ConfigManager, state: Path) -> WorkSettings:
+    return WorkSettings(
         limits=Limits(
             timeout_seconds=config.get("claude_flow.timeout_seconds"),
             stall_timeout_seconds=config.get("claude_flow.stall_timeout_seconds"),
         ),
-        retries=RetryPolicy(
-            max_attempts=config.get("claude_flow.max_attempts"),
-            backoff_seconds=config.get("claude_flow.retry_backoff_seconds"),
-            backoff_max_seconds=config.get("claude_flow.retry_backoff_max_seconds"),
-        ),
         runs_directory=state / "runs",
+    )
+
+
+def _retry_policy(config: ConfigManager) -> RetryPolicy:
+    return RetryPolicy(
+        max_attempts=config.get("claude_flow.max_attempts"),
+        backoff_seconds=config.get("claude_flow.retry_backoff_seconds"),
+        backoff_max_seconds=config.get("claude_flow.retry_backoff_max_seconds"),
     )
 
 

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from claude_flow import journal
@@ -29,35 +28,15 @@ from claude_flow.model.transitions import (
     TryAgain,
     after_attempt,
 )
-from claude_flow.ports import (
-    Agent,
-    AgentTask,
-    Engine,
-    Execution,
-    Gate,
-    GitHub,
-    Limits,
-    Progress,
-    Refusal,
-    Steps,
-    Workspaces,
-)
-from claude_flow.workflow import kept, texts
+from claude_flow.ports import Engine, Gate, Refusal, Steps, Workspaces
+from claude_flow.workflow import kept
 from claude_flow.workflow.announcer import Announcer
 from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
-from claude_flow.workflow.publisher import Published, Publisher, Target
+from claude_flow.workflow.publisher import Published, Publisher
+from claude_flow.workflow.worker import Worker
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowSettings:
-    """Bounds of the work; asked for at the start of each attempt, so a reload is felt then."""
-
-    limits: Limits
-    retries: RetryPolicy
-    runs_directory: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +57,15 @@ class AttemptRunner:
     """The engine's ``AttemptWorkflow``: takes one attempt through its steps."""
 
     engine: Engine
-    github: GitHub
     gate: Gate
+    worker: Worker
     workspaces: Workspaces
-    agent: Callable[[], Agent]
-    execution: Execution
     announcer: Announcer
     publisher: Publisher
-    settings: Callable[[], WorkflowSettings]
+    retries: Callable[[], RetryPolicy]
     patience: Patience
     clock: Callable[[], datetime]
     redact: Callable[[str], str]
-    on_progress: Callable[[str, Progress], None]
 
     async def __call__(self, run_id: str, number: int, steps: Steps) -> None:
         """Take attempt ``number`` of the run to its end. Raises EngineError."""
@@ -117,7 +93,7 @@ class AttemptRunner:
                 return _End(admitted.reason, self.clock(), admitted.why, was_claimed=False)
             await steps.step("claim", lambda: self._claim(run))
             work = kept.work_from_json(
-                await steps.step("work", lambda: self._execute(run, admitted), interruptible=True)
+                await steps.step("work", lambda: self._do_work(run, admitted), interruptible=True)
             )
         except EngineError:
             raise
@@ -137,54 +113,11 @@ class AttemptRunner:
     async def _claim(self, run: Run) -> None:
         await self.announcer.claimed(run)
 
-    async def _execute(self, run: Run, issue: Issue) -> dict[str, Any]:
-        """Prepare a clean workspace and have the agent work in it: repeated, it starts anew."""
-        target = await self._target(run)
-        workspace = await self.patience.wait(
-            lambda: self.workspaces.prepare(
-                run.id, target.repository, branch=target.branch, start_from=target.start_from
-            )
-        )
-        await self._enter(run, Phase.EXECUTING)
-        with journal.run_context(phase=Phase.EXECUTING):
-            settings = self.settings()
-            agent = self.agent()
-            task = AgentTask(
-                run_id=run.id,
-                attempt=run.attempt,
-                issue=run.issue,
-                workspace=workspace.path,
-                scratch=settings.runs_directory / run.id / str(run.attempt) / "scratch",
-                prompt=texts.prompt(issue, run),
-            )
-            output = agent.output()
-            ended = await self.execution.run(
-                task,
-                agent.command(task),
-                settings.limits,
-                output,
-                lambda progress: self.on_progress(run.id, progress),
-            )
-            verdict = output.verdict(ended)
-            _log.info("the agent ended: exit code %d, %s", ended.exit_code, verdict.reason or "ok")
-        return kept.work_to_json(
-            Work(
-                target=target,
-                workspace=workspace,
-                ended_at=ended.ended_at,
-                exit_code=ended.exit_code,
-                reason=verdict.reason,
-                usage=verdict.usage,
-                detail=self.redact(verdict.detail) if verdict.detail else None,
-                summary=self.redact(verdict.summary) if verdict.summary else None,
-            )
-        )
+    async def _do_work(self, run: Run, issue: Issue) -> dict[str, Any]:
+        async def enter(phase: Phase) -> None:
+            await self._enter(run, phase)
 
-    async def _target(self, run: Run) -> Target:
-        info = await self.patience.call(self.github.repository, run.issue.repository)
-        branch = texts.branch(run.issue)
-        known = await self.patience.call(self.github.find_pull_request, info.repository, branch)
-        return Target(info.repository, info.default_branch, branch, is_update=known is not None)
+        return kept.work_to_json(await self.worker.work(run, issue, enter))
 
     async def _publish(self, run: Run, issue: Issue, work: Work, steps: Steps) -> _End:
         await self._enter(run, Phase.PUBLISHING)
@@ -218,7 +151,7 @@ class AttemptRunner:
             run.id,
             AttemptEnded(number, end.reason, end.at, end.exit_code, end.usage, end.detail),
         )
-        following = after_attempt(number, end.reason, self.settings().retries)
+        following = after_attempt(number, end.reason, self.retries())
         match following:
             case TryAgain():
                 await self._try_again(run, following, end, steps)

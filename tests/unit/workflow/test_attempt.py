@@ -31,7 +31,7 @@ from claude_flow.testing.fake_execution import Complain, Edit, FakeExecution, Pa
 from claude_flow.testing.fake_github import FakeGitHub
 from claude_flow.testing.fake_workspaces import FakeWorkspaces
 from claude_flow.triggers.trust import TrustGate
-from claude_flow.workflow import AttemptRunner, Patience, WorkflowSettings
+from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
 from claude_flow.workflow.announcer import Announcer, Labels
 from claude_flow.workflow.publisher import Publisher
 
@@ -90,25 +90,30 @@ class Scene:
             patience=patience,
             redact=redact,
         )
-        settings = WorkflowSettings(
-            Limits(timeout_seconds=60, stall_timeout_seconds=60),
-            RetryPolicy(2, 0.01, 0.01),
-            self.root / "runs",
+        settings = WorkSettings(
+            Limits(timeout_seconds=60, stall_timeout_seconds=60), self.root / "runs"
         )
-        runner = AttemptRunner(
-            engine=self.engine,
+        worker = Worker(
             github=self.github,
-            gate=TrustGate(self.github, minimum_permission=lambda: "write"),
             workspaces=self.workspaces,
             agent=self._agent,
             execution=self.execution,
+            settings=lambda: settings,
+            patience=patience,
+            redact=redact,
+            on_progress=self.progress.__setitem__,
+        )
+        runner = AttemptRunner(
+            engine=self.engine,
+            gate=TrustGate(self.github, minimum_permission=lambda: "write"),
+            worker=worker,
+            workspaces=self.workspaces,
             announcer=announcer,
             publisher=publisher,
-            settings=lambda: settings,
+            retries=lambda: RetryPolicy(2, 0.01, 0.01),
             patience=patience,
             clock=self.clock,
             redact=redact,
-            on_progress=self.progress.__setitem__,
         )
         self.engine.launch(runner)
 

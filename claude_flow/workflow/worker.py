@@ -1,0 +1,109 @@
+"""The work itself: a prepared workspace, an agent in it, and a judgement of its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from claude_flow import journal
+from claude_flow.model.issue import Issue
+from claude_flow.model.run import Phase, Run
+from claude_flow.ports import (
+    Agent,
+    AgentTask,
+    Execution,
+    GitHub,
+    Limits,
+    ProcessEnded,
+    Progress,
+    Verdict,
+    Workspace,
+    Workspaces,
+)
+from claude_flow.workflow import texts
+from claude_flow.workflow.kept import Work
+from claude_flow.workflow.patience import Patience
+from claude_flow.workflow.publisher import Target
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSettings:
+    """Bounds of the work; asked for at the start of each attempt, so a reload is felt then."""
+
+    limits: Limits
+    runs_directory: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Takes an issue to what an agent made of it. Done again after a crash, it starts anew."""
+
+    github: GitHub
+    workspaces: Workspaces
+    agent: Callable[[], Agent]
+    execution: Execution
+    settings: Callable[[], WorkSettings]
+    patience: Patience
+    redact: Callable[[str], str]
+    on_progress: Callable[[str, Progress], None]
+
+    async def work(self, run: Run, issue: Issue, enter: Callable[[Phase], Awaitable[None]]) -> Work:
+        """Prepare a clean workspace and have the agent work in it; ``enter`` notes the phase.
+
+        Raises WorkspaceError, ExecutionError, AgentUnavailableError or a GitHubError that
+        waiting does not mend.
+        """
+        target = await self._target(run)
+        workspace = await self.patience.wait(
+            lambda: self.workspaces.prepare(
+                run.id, target.repository, branch=target.branch, start_from=target.start_from
+            )
+        )
+        await enter(Phase.EXECUTING)
+        with journal.run_context(phase=Phase.EXECUTING):
+            ended, verdict = await self._execute(run, issue, workspace)
+        return Work(
+            target=target,
+            workspace=workspace,
+            ended_at=ended.ended_at,
+            exit_code=ended.exit_code,
+            reason=verdict.reason,
+            usage=verdict.usage,
+            detail=self.redact(verdict.detail) if verdict.detail else None,
+            summary=self.redact(verdict.summary) if verdict.summary else None,
+        )
+
+    async def _target(self, run: Run) -> Target:
+        info = await self.patience.call(self.github.repository, run.issue.repository)
+        branch = texts.branch(run.issue)
+        known = await self.patience.call(self.github.find_pull_request, info.repository, branch)
+        return Target(info.repository, info.default_branch, branch, is_update=known is not None)
+
+    async def _execute(
+        self, run: Run, issue: Issue, workspace: Workspace
+    ) -> tuple[ProcessEnded, Verdict]:
+        settings = self.settings()
+        agent = self.agent()
+        task = AgentTask(
+            run_id=run.id,
+            attempt=run.attempt,
+            issue=run.issue,
+            workspace=workspace.path,
+            scratch=settings.runs_directory / run.id / str(run.attempt) / "scratch",
+            prompt=texts.prompt(issue, run),
+        )
+        output = agent.output()
+        ended = await self.execution.run(
+            task,
+            agent.command(task),
+            settings.limits,
+            output,
+            lambda progress: self.on_progress(run.id, progress),
+        )
+        verdict = output.verdict(ended)
+        _log.info("the agent ended: exit code %d, %s", ended.exit_code, verdict.reason or "ok")
+        return ended, verdict
