@@ -30,6 +30,7 @@ from claude_flow.triggers.poller import Poller
 from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
 from claude_flow.workflow.announcer import Announcer, Labels
+from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.publisher import Publisher
 from claude_flow.workspace import Credential, GitWorkspaces, WorkspaceSettings
 
@@ -126,6 +127,7 @@ def wire(
             workspaces,
             agent_name=lambda: str(config.get("claude_flow.agent")),
             draft=lambda: bool(config.get("github.pull_request.draft")),
+            limits=lambda: _change_limits(config),
             patience=patience,
             redact=redactor.redact,
         ),
@@ -271,6 +273,14 @@ def _retry_policy(config: ConfigManager) -> RetryPolicy:
         max_attempts=config.get("claude_flow.max_attempts"),
         backoff_seconds=config.get("claude_flow.retry_backoff_seconds"),
         backoff_max_seconds=config.get("claude_flow.retry_backoff_max_seconds"),
+    )
+
+
+def _change_limits(config: ConfigManager) -> ChangeLimits:
+    return ChangeLimits(
+        max_files=config.get("workflow.max_changed_files"),
+        max_lines=config.get("workflow.max_changed_lines"),
+        forbidden_paths=tuple(config.get("workflow.forbidden_paths")),
     )
 
 

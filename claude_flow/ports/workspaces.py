@@ -26,10 +26,20 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What an attempt changed: one commit on top of, or descending from, the base."""
+    """What an attempt changed: one commit on top of, or descending from, the base.
+
+    ``paths`` are all that differ from the base, both names of a renamed file among them;
+    ``lines`` how many were added and deleted together, none in binary files.
+    """
 
     commit: str
-    files: int
+    paths: tuple[str, ...]
+    lines: int
+
+    @property
+    def files(self) -> int:
+        """How many files differ."""
+        return len(self.paths)
 
 
 class Workspaces(Protocol):

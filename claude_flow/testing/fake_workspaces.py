@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from claude_flow.errors import PushRejectedError, WorkspaceError
@@ -93,7 +94,8 @@ class FakeWorkspaces:
         commit = self.server.store(
             after, workspace.base, str(repository), message, str(int(at.timestamp()))
         )
-        return Changes(commit, len(changed))
+        lines = sum(_changed_lines(before.get(name, b""), after.get(name, b"")) for name in changed)
+        return Changes(commit, tuple(sorted(changed)), lines)
 
     async def push(
         self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
@@ -129,6 +131,14 @@ def _fill(path: Path, files: _Files) -> None:
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+
+
+def _changed_lines(before: bytes, after: bytes) -> int:
+    if b"\0" in before + after:
+        return 0
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    same = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+    return len(old) + len(new) - 2 * sum(block.size for block in same)
 
 
 def _content(path: Path) -> dict[str, bytes]:

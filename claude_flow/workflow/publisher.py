@@ -11,6 +11,7 @@ from claude_flow.model.issue import Issue, Repository
 from claude_flow.model.run import Reason, Run
 from claude_flow.ports import Changes, GitHub, Workspace, Workspaces
 from claude_flow.workflow import texts
+from claude_flow.workflow.change_limits import ChangeLimits, why_unpublishable
 from claude_flow.workflow.patience import Patience
 
 
@@ -56,6 +57,7 @@ class Publisher:
         *,
         agent_name: Callable[[], str],
         draft: Callable[[], bool],
+        limits: Callable[[], ChangeLimits],
         patience: Patience,
         redact: Callable[[str], str],
     ) -> None:
@@ -63,6 +65,7 @@ class Publisher:
         self._workspaces = workspaces
         self._agent_name = agent_name
         self._draft = draft
+        self._limits = limits
         self._patience = patience
         self._redact = redact
 
@@ -83,7 +86,10 @@ class Publisher:
         changes: Changes,
         summary: str | None,
     ) -> Published:
-        """Push the commit and show it in a pull request."""
+        """Push the commit and show it in a pull request, if it is within the limits."""
+        why = why_unpublishable(changes, self._limits())
+        if why is not None:
+            return Published(Reason.PUBLISH_REJECTED, detail=self._redact(why))
         present = await self._patience.call(self._github.issue, run.issue)
         if not present.is_open:
             return Published(Reason.ISSUE_CLOSED, detail="The issue was closed in the meantime.")

@@ -57,7 +57,7 @@ class Collector:
         if tree != await self._tree_of(place, parent):
             commit = await self._commit(place, tree, parent, message=message, at=at)
         await self.git.text(place, "update-ref", _HEAD, commit)
-        return Changes(commit, await self._count_files(place, workspace.base, commit))
+        return await self._measured(Place(where.trusted), workspace.base, commit)
 
     async def _tame(self, top: Path) -> None:
         tamed = await asyncio.to_thread(tame, top)
@@ -191,11 +191,17 @@ class Collector:
             stdin=message.rstrip("\n").encode() + b"\n",
         )  # fmt: skip
 
-    async def _count_files(self, place: Place, base: str, commit: str) -> int:
-        names = await self.git.text(
-            place, "diff-tree", "-r", "-z", "--no-renames", "--name-only", base, commit
-        )
-        return names.count("\0")
+    async def _measured(self, bare: Place, base: str, commit: str) -> Changes:
+        """The change in numbers. In a bare repository no attribute can call a text binary."""
+        listing = await self.git.text(
+            bare,
+            "diff-tree", "-r", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--numstat",
+            base, commit,
+        )  # fmt: skip
+        # "added TAB deleted TAB path", with "-" for the lines of binary files.
+        rows = [row.split("\t", 2) for row in listing.split("\0") if row]
+        lines = sum(int(count) for row in rows for count in row[:2] if count != "-")
+        return Changes(commit, tuple(row[2] for row in rows), lines)
 
 
 def _copy_if_there(source: Path, target: Path) -> None:

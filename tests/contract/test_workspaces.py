@@ -170,11 +170,24 @@ async def test_changes_reach_the_servers_branch_and_no_other(case: Case) -> None
     await case.workspaces.push(workspace, WIDGETS, commit=changes.commit, branch=BRANCH)
 
     assert changes.files == 3
+    assert set(changes.paths) == {"README.md", "src/main.py", "docs/über.md"}
+    assert changes.lines == 4
     assert case.server.files(WIDGETS, BRANCH) == {
         "README.md": "# Widgets\n",
         "docs/über.md": "neu\n",
     }
     assert case.server.branches(WIDGETS) == {BRANCH: changes.commit, "main": workspace.base}
+
+
+async def test_binary_files_count_no_lines(case: Case) -> None:
+    workspace = await case.workspaces.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
+    (workspace.path / "picture").write_bytes(b"\0\n\n\n")
+    (workspace.path / "without-end").write_text("one\ntwo")
+
+    changes = await case.workspaces.collect(workspace, WIDGETS, message="m", at=AT)
+
+    assert changes is not None
+    assert (changes.paths, changes.lines) == (("picture", "without-end"), 2)
 
 
 async def test_the_same_content_message_and_moment_give_the_same_commit(case: Case) -> None:

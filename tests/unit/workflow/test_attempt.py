@@ -33,6 +33,7 @@ from claude_flow.testing.fake_workspaces import FakeWorkspaces
 from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
 from claude_flow.workflow.announcer import Announcer, Labels
+from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.publisher import Publisher
 
 LABEL = "ready-for-implementation"
@@ -71,6 +72,7 @@ class Scene:
         self.workspaces.server.seed(WIDGETS, {"README.md": "# widgets\n"})
         self.engine = FakeEngine(self.clock)
         self.scenario = GREET
+        self.limits = ChangeLimits()
         self.progress: dict[str, Progress] = {}
         self.execution = FakeExecution(self._play, clock=self.clock)
         self.ref: IssueRef = self.people.open_issue(WIDGETS, "Greet", "Please.", "maria")
@@ -87,6 +89,7 @@ class Scene:
             self.workspaces,
             agent_name=lambda: "command",
             draft=lambda: True,
+            limits=lambda: self.limits,
             patience=patience,
             redact=redact,
         )
@@ -231,6 +234,29 @@ def test_what_cannot_be_published_is_told_and_not_tried_again(
     assert scene.labels == {"claude-flow:failed"}
     assert "could not be published" in scene.comment
     assert "hunter2" not in scene.comment
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (
+            ChangeLimits(forbidden_paths=("*.txt",)),
+            "'greeting.txt', which workflow.forbidden_paths",
+        ),
+        (ChangeLimits(max_lines=0), "1 lines; workflow.max_changed_lines allows 0"),
+    ],
+)
+def test_a_change_beyond_the_limits_is_told_and_never_leaves(
+    scene: Scene, limits: ChangeLimits, told: str
+) -> None:
+    scene.limits = limits
+    run = scene.ended(scene.submitted())
+    assert (run.reason, len(run.attempts)) == (Reason.PUBLISH_REJECTED, 1)
+    assert run.detail is not None
+    assert told in run.detail
+    assert told in scene.comment
+    assert list(scene.workspaces.server.branches[WIDGETS]) == ["main"]
+    assert scene.people.pull_requests(WIDGETS) == []
 
 
 def test_a_broken_workspace_is_tried_again(scene: Scene) -> None:

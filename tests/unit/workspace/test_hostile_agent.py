@@ -184,6 +184,17 @@ async def test_a_submodules_configuration_does_not_run(scene: Scene) -> None:
     assert not sprung.exists()
 
 
+async def test_no_attribute_hides_lines_from_the_count(scene: Scene) -> None:
+    workspace = await scene.prepare()
+    (workspace.path / ".gitattributes").write_text("* -diff\n")
+    (workspace.path / "src/main.py").write_text("print(2)\n" * 100)
+
+    changes = await scene.collect(workspace)
+
+    assert changes is not None
+    assert changes.lines == 102
+
+
 async def test_a_nested_repository_becomes_its_files(scene: Scene) -> None:
     workspace = await scene.prepare()
     _nested_repository(workspace, "false")

@@ -95,7 +95,7 @@ async def test_pushing_what_was_never_collected_is_told(online: Scene) -> None:
     workspace = await online.prepare()
 
     with pytest.raises(WorkspaceError, match="nothing collected"):
-        await online.push(workspace, Changes("0" * 40, 1))
+        await online.push(workspace, Changes("0" * 40, (), 0))
 
 
 async def test_a_server_that_never_answers_may_be_tried_again(online: Scene, world: World) -> None:
