@@ -104,7 +104,7 @@ class LocalExecution:
         limits: Limits,
         environment: Mapping[str, str],
     ) -> AttemptFiles:
-        directory = self._settings.runs_directory / task.run_id / str(task.attempt)
+        directory = AttemptFiles.of(task, self._settings.runs_directory).directory
         spec = AttemptSpec(
             argv=command.argv,
             environment=tuple(sorted(environment)),

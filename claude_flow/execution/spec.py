@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from claude_flow.ports import AGENT_PART, AgentTask
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSpec:
@@ -54,6 +56,12 @@ class AttemptFiles:
     """The names of an attempt's files."""
 
     directory: Path
+
+    @classmethod
+    def of(cls, task: AgentTask, runs_directory: Path) -> Self:
+        """Those of the task: the agent's lie in the attempt's directory, other parts' below it."""
+        directory = runs_directory / task.run_id / str(task.attempt)
+        return cls(directory if task.part == AGENT_PART else directory / task.part)
 
     @property
     def spec(self) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from claude_flow.ports.agents import (
+    AGENT_PART,
     Agent,
     AgentCommand,
     AgentOutput,
@@ -40,6 +41,7 @@ Clock = Callable[[], datetime]
 """The wall clock, aware and in UTC. For durations use a monotonic one."""
 
 __all__ = [
+    "AGENT_PART",
     "Agent",
     "AgentCommand",
     "AgentOutput",

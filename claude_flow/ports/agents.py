@@ -11,6 +11,8 @@ from typing import Protocol
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Usage
 
+AGENT_PART = "agent"
+
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
@@ -23,6 +25,11 @@ class AgentTask:
     scratch: Path
     """A directory of this attempt's own, for HOME, TMPDIR and transcripts."""
     prompt: str
+    part: str = AGENT_PART
+    """Which of the attempt's processes this is: the agent, a later round of it, a hook, a check.
+
+    Lower-case letters, digits and hyphens. Those of one attempt run one after another.
+    """
 
 
 @dataclass(frozen=True, slots=True)

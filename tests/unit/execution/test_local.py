@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -231,6 +232,18 @@ async def test_files_and_directories_are_there_before_the_start(tmp_path: Path) 
     assert lines.lines == ["the prompt ?data", f"{task.scratch}/tmp"]
     assert not os.access(data, os.X_OK) or os.geteuid() == 0
     assert data.stat().st_mode & 0o111 == 0
+
+
+async def test_each_part_of_an_attempt_keeps_its_files_apart(tmp_path: Path) -> None:
+    task = task_in(tmp_path)
+    execution = execution_in(tmp_path)
+    await execution.run(task, shell("echo worked"), AMPLE, Lines(), ignore)
+    check = replace(task, part="check-1")
+    ended = await execution.run(check, shell("echo checked; exit 3"), AMPLE, Lines(), ignore)
+    assert ended.exit_code == 3
+    directory = attempt_directory(tmp_path)
+    assert (directory / "stdout.log").read_text() == "worked\n"
+    assert (directory / "check-1" / "stdout.log").read_text() == "checked\n"
 
 
 async def test_throw_away_directories_are_empty_before_and_gone_after(tmp_path: Path) -> None:
