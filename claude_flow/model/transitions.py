@@ -18,6 +18,11 @@ _CANCELLED = frozenset({Reason.CANCELLED_BY_USER, Reason.ISSUE_CLOSED})
 _WORTH_ANOTHER_TRY = frozenset({Reason.AGENT_FAILED, Reason.TIMED_OUT, Reason.STALLED})
 
 
+# What was cut short is worth going on with. What failed by itself may have failed for what it
+# left behind, and begins anew.
+_CUT_SHORT = frozenset({Reason.TIMED_OUT, Reason.STALLED, Reason.BUDGET_EXCEEDED})
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
     """Attempt ``number`` (from 1) began at ``at``."""
@@ -140,6 +145,12 @@ def _attempt_ended(run: Run, event: AttemptEnded) -> Run:
         attempts=(*run.attempts[:-1], ended),
         detail=event.detail or run.detail,
     )
+
+
+def carries_on(run: Run) -> bool:
+    """Whether the run's latest attempt begins with what the one before it left."""
+    earlier = run.attempts[:-1]
+    return bool(earlier) and earlier[-1].reason in _CUT_SHORT
 
 
 def final_state(reason: Reason) -> RunState:

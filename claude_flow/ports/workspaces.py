@@ -15,13 +15,15 @@ class Workspace:
     """A git worktree of one run.
 
     ``base`` is the commit it started from; ``published`` the commit that the run's branch had
-    on the server then, None if there was no such branch.
+    on the server then, None if there was no such branch. ``carries_on`` says whether it holds
+    what an earlier attempt left.
     """
 
     run_id: str
     path: Path
     base: str
     published: str | None
+    carries_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,20 @@ class Workspaces(Protocol):
     """Mirrors and worktrees. Raises WorkspaceError."""
 
     async def prepare(
-        self, run_id: str, repository: Repository, *, branch: str, start_from: str
+        self,
+        run_id: str,
+        repository: Repository,
+        *,
+        branch: str,
+        start_from: str,
+        carry_on: bool = False,
     ) -> Workspace:
         """Fetch the repository and make a clean worktree at branch ``start_from``.
 
-        Its checked-out branch is called ``branch``. Done again, it starts clean again.
+        Its checked-out branch is called ``branch``. Done again, it starts clean again, but with
+        ``carry_on`` from what this run's workspace held: the agent's commits and its changes
+        beside them, on the base they had. Only content is taken over, nothing configured; where
+        there is none, or the branch was rewritten, it starts clean.
         """
         ...
 

@@ -58,6 +58,7 @@ class FakeWorkspaces:
     def __init__(self, root: Path, server: FakeGitServer | None = None) -> None:
         self.server = server or FakeGitServer()
         self._root = root
+        self._bases: dict[str, str] = {}
         self._failures: dict[str, list[Exception]] = defaultdict(list)
 
     def fail_next(self, method: str, error: Exception) -> None:
@@ -65,7 +66,13 @@ class FakeWorkspaces:
         self._failures[method].append(error)
 
     async def prepare(
-        self, run_id: str, repository: Repository, *, branch: str, start_from: str
+        self,
+        run_id: str,
+        repository: Repository,
+        *,
+        branch: str,
+        start_from: str,
+        carry_on: bool = False,
     ) -> Workspace:
         """See ``ports.Workspaces``."""
         self._maybe_fail("prepare")
@@ -76,10 +83,14 @@ class FakeWorkspaces:
             raise WorkspaceError(f"the repository {repository} is empty")
         if start_from not in branches:
             raise WorkspaceError(f"the repository {repository} has no branch {start_from!r}")
-        path = self._root / run_id
-        _delete(path)
-        _fill(path, self.server.commits[branches[start_from]])
-        return Workspace(run_id, path, branches[start_from], branches.get(branch))
+        path, base = self._root / run_id, branches[start_from]
+        begun = self._bases.get(run_id, "")
+        carries_on = carry_on and path.is_dir() and _content(path) != self.server.commits.get(begun)
+        if not carries_on:
+            begun = self._bases[run_id] = base
+            _delete(path)
+            _fill(path, self.server.commits[base])
+        return Workspace(run_id, path, begun, branches.get(branch), carries_on=carries_on)
 
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime

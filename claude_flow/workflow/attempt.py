@@ -16,7 +16,7 @@ from typing import Any
 from claude_flow import journal
 from claude_flow.errors import ClaudeFlowError, EngineError, NotFoundError
 from claude_flow.model.issue import Issue
-from claude_flow.model.run import Phase, Reason, Run, Usage
+from claude_flow.model.run import Phase, Reason, Run, RunState, Usage
 from claude_flow.model.transitions import (
     AttemptEnded,
     AttemptStarted,
@@ -27,6 +27,7 @@ from claude_flow.model.transitions import (
     RunEvent,
     TryAgain,
     after_attempt,
+    final_state,
 )
 from claude_flow.ports import Engine, Gate, Refusal, Steps, Workspaces
 from claude_flow.workflow import kept
@@ -185,7 +186,8 @@ class AttemptRunner:
                 await self.announcer.refused(run, reason, detail=end.detail)
 
         await steps.step("tell", tell)
-        await self.workspaces.remove(run.id)
+        if final_state(reason) is not RunState.FAILED:  # a failed one's is kept for a while
+            await self.workspaces.remove(run.id)
         await self._apply(run.id, RunEnded(reason, self.clock(), end.pull_request, end.detail))
         _log.info("%s ended: %s", run.id, _told(reason, end.pull_request or end.detail))
 

@@ -48,10 +48,10 @@ def branch(ref: IssueRef) -> str:
     return f"claude-flow/issue-{ref.number}"
 
 
-def prompt(issue: Issue, run: Run) -> str:
-    """What the agent is asked to do."""
+def prompt(issue: Issue, run: Run, *, carries_on: bool = False) -> str:
+    """What the agent is asked to do; ``carries_on`` with what an earlier attempt left."""
     return _templates.get_template("prompt.md.j2").render(
-        issue=issue, attempt=run.attempt, last_detail=run.detail
+        issue=issue, attempt=run.attempt, last_detail=run.detail, carries_on=carries_on
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from claude_flow import journal
 from claude_flow.model.issue import Issue
 from claude_flow.model.run import Phase, Run
+from claude_flow.model.transitions import carries_on
 from claude_flow.ports import (
     Agent,
     AgentTask,
@@ -52,7 +53,7 @@ class Worker:
     on_progress: Callable[[str, Progress], None]
 
     async def work(self, run: Run, issue: Issue, enter: Callable[[Phase], Awaitable[None]]) -> Work:
-        """Prepare a clean workspace and have the agent work in it; ``enter`` notes the phase.
+        """Prepare a workspace and have the agent work in it; ``enter`` notes the phase.
 
         Raises WorkspaceError, ExecutionError, AgentUnavailableError or a GitHubError that
         waiting does not mend.
@@ -60,7 +61,11 @@ class Worker:
         target = await self._target(run)
         workspace = await self.patience.wait(
             lambda: self.workspaces.prepare(
-                run.id, target.repository, branch=target.branch, start_from=target.start_from
+                run.id,
+                target.repository,
+                branch=target.branch,
+                start_from=target.start_from,
+                carry_on=carries_on(run),
             )
         )
         await enter(Phase.EXECUTING)
@@ -94,7 +99,7 @@ class Worker:
             issue=run.issue,
             workspace=workspace.path,
             scratch=settings.runs_directory / run.id / str(run.attempt) / "scratch",
-            prompt=texts.prompt(issue, run),
+            prompt=texts.prompt(issue, run, carries_on=workspace.carries_on),
         )
         output = agent.output()
         ended = await self.execution.run(

@@ -46,9 +46,24 @@ class RunDirectory:
         return self.path / "result.git"
 
     @property
-    def everything(self) -> tuple[Path, ...]:
-        """All of the above."""
-        return (self.agent, self.index, self.trusted)
+    def note(self) -> Path:
+        """What the daemon remembers of the workspace."""
+        return self.path / "workspace.json"
+
+    @property
+    def left(self) -> Path:
+        """The daemon's repository with what an attempt left for the next one."""
+        return self.path / "left.git"
+
+    @property
+    def of_one_attempt(self) -> tuple[Path, ...]:
+        """All but what is left for the next one."""
+        return (self.index, self.note, self.agent, self.trusted)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a workspace was made to its end; the index comes last and goes first."""
+        return self.index.is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +93,19 @@ async def create(
 
 
 async def check_out(
-    git: Git, where: RunDirectory, workspace: Path, *, branch: str, commit: str
+    git: Git, where: RunDirectory, workspace: Path, *, branch: str, commit: str, head: str
 ) -> None:
-    """Make the worktree at ``workspace``, on a new branch at the commit."""
+    """Make the worktree at ``workspace`` with the files of ``commit``, on a new branch at ``head``.
+
+    Where they differ, what the files have more is staged.
+    """
     workspace.parent.mkdir(parents=True, exist_ok=True)
     await git.text(
         Place(where.agent),
         "worktree", "add", "--quiet", "--no-track", "-B", branch, str(workspace), commit,
     )  # fmt: skip
+    if head != commit:
+        await git.text(Place(where.agent), "update-ref", f"refs/heads/{branch}", head)
     # With its times: git tells by them which files cannot have changed since.
     shutil.copy2(where.agent_worktree / "index", where.index)
 

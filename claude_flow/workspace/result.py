@@ -25,8 +25,12 @@ from claude_flow.workspace.git import Git, Place
 
 _log = logging.getLogger(__name__)
 
-_BASE = "refs/claude-flow/base"
-_HEAD = "refs/claude-flow/head"
+BASE = "refs/claude-flow/base"
+"""Where the work began."""
+PARENT = "refs/claude-flow/parent"
+"""The last of the agent's own commits, the base if there is none."""
+HEAD = "refs/claude-flow/head"
+"""The result: all that the agent left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,11 @@ class Collector:
         tree = await self._write_tree(place, where.index, workspace.base, parent)
         if tree == await self._tree_of(place, workspace.base):
             return None
+        await self.git.text(place, "update-ref", PARENT, parent)
         commit = parent
         if tree != await self._tree_of(place, parent):
             commit = await self._commit(place, tree, parent, message=message, at=at)
-        await self.git.text(place, "update-ref", _HEAD, commit)
+        await self.git.text(place, "update-ref", HEAD, commit)
         return await self._measured(Place(where.trusted), workspace.base, commit)
 
     async def _tame(self, top: Path) -> None:
@@ -75,7 +80,7 @@ class Collector:
         )
         borrow(where.trusted, mirror)
         exclude(where.trusted, self.ignored)
-        await self.git.text(Place(where.trusted), "update-ref", _BASE, base)
+        await self.git.text(Place(where.trusted), "update-ref", BASE, base)
 
     async def _agents_head(self, where: RunDirectory, mirror: Path, base: str) -> str | None:
         """The agent's last commit, if it is sound and descends from the base."""
@@ -86,7 +91,7 @@ class Collector:
         fetched = await self.git.run(
             place,
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", str(where.agent_worktree), f"+HEAD:{_HEAD}",
+            "--no-recurse-submodules", str(where.agent_worktree), f"+HEAD:{HEAD}",
             config=(("fetch.fsckObjects", "true"),),
             env={"GIT_ALLOW_PROTOCOL": "file"},
         )  # fmt: skip
@@ -97,10 +102,10 @@ class Collector:
                 words(fetched.stderr),
             )
             return None
-        descends = await self.git.run(place, "merge-base", "--is-ancestor", base, _HEAD)
+        descends = await self.git.run(place, "merge-base", "--is-ancestor", base, HEAD)
         if descends.exit_code != 0:
             return None
-        return await self.git.text(place, "rev-parse", "--verify", f"{_HEAD}^{{commit}}")
+        return await self.git.text(place, "rev-parse", "--verify", f"{HEAD}^{{commit}}")
 
     async def _write_tree(self, place: Place, start_index: Path, base: str, parent: str) -> str:
         # The index of the start knows each file's times: what is older need not be read.

@@ -15,6 +15,7 @@ from claude_flow.model.issue import Repository
 from claude_flow.ports import Changes, Processes, Workspace
 from claude_flow.workspace import agent_repository
 from claude_flow.workspace.agent_repository import Identity, RunDirectory
+from claude_flow.workspace.carried import Left, Note, bring_left, put_aside
 from claude_flow.workspace.files import delete, told_plainly
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.mirror import Mirrors, Snapshot
@@ -41,30 +42,46 @@ class GitWorkspaces:
         )
 
     async def prepare(
-        self, run_id: str, repository: Repository, *, branch: str, start_from: str
+        self,
+        run_id: str,
+        repository: Repository,
+        *,
+        branch: str,
+        start_from: str,
+        carry_on: bool = False,
     ) -> Workspace:
         """Fetch the repository and make a clean worktree. See ``ports.Workspaces``."""
         where = self._run_directory(run_id)
         with told_plainly(f"preparing the workspace of {run_id}"):
             self._settings.repos_directory.mkdir(parents=True, exist_ok=True)
             await self._check_branch(branch)
-            await self.remove(run_id)
+            if carry_on:
+                await put_aside(
+                    self._collector(repository),
+                    where,
+                    self._workspace(run_id),
+                    self._mirrors.path(repository),
+                )
+                await self._clear(where)
+            else:
+                await self.remove(run_id)
             mirror = await self._mirrors.fetch(repository)
             try:
-                return await self._build(where, mirror, repository, branch, start_from)
+                workspace = await self._build(where, mirror, repository, branch, start_from)
             except _UnusableMirrorError:
-                await self.remove(run_id)
+                await self._clear(where)
                 mirror = await self._mirrors.rebuild(repository)
-                return await self._build(where, mirror, repository, branch, start_from)
+                workspace = await self._build(where, mirror, repository, branch, start_from)
+            await delete(self._git, where.left)
+            return workspace
 
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
     ) -> Changes | None:
         """Commit what the agent left. See ``ports.Workspaces``."""
         where = self._run_directory(workspace.run_id)
-        collector = Collector(self._git, self._identity(repository), self._settings.ignored())
         with told_plainly(f"collecting the changes of {workspace.run_id}"):
-            return await collector.collect(
+            return await self._collector(repository).collect(
                 where, self._mirrors.path(repository), workspace, message=message, at=at
             )
 
@@ -91,8 +108,13 @@ class GitWorkspaces:
         """Delete the worktree and its repositories; the attempts' logs stay."""
         where = self._run_directory(run_id)
         with told_plainly(f"removing the workspace of {run_id}"):
-            for path in (self._workspace(run_id), *where.everything):
-                await delete(self._git, path)
+            await self._clear(where)
+            await delete(self._git, where.left)
+
+    async def _clear(self, where: RunDirectory) -> None:
+        """Delete what one attempt had; what it left for the next stays."""
+        for path in (*where.of_one_attempt, self._workspace(where.run_id)):
+            await delete(self._git, path)
 
     async def _build(
         self,
@@ -109,11 +131,23 @@ class GitWorkspaces:
         await agent_repository.create(
             self._git, where, mirror, self._identity(repository), ignored=self._settings.ignored()
         )
+        left = await bring_left(self._git, where, mirror, onto=start_from)
+        if left is not None and start_from == branch and left.base != base:
+            left = None  # somebody else went on with the branch: that is not to be lost
+        begun = Left(base, base, base) if left is None else left
+        Note(begun.base, str(mirror.path)).write(where)
         try:
-            await agent_repository.check_out(self._git, where, path, branch=branch, commit=base)
+            await agent_repository.check_out(
+                self._git, where, path, branch=branch, commit=begun.head, head=begun.parent
+            )
         except WorkspaceError as error:
             raise _UnusableMirrorError(error.message, hint=error.hint) from error
-        return Workspace(where.run_id, path, base, mirror.branch(branch))
+        return Workspace(
+            where.run_id, path, begun.base, mirror.branch(branch), carries_on=left is not None
+        )
+
+    def _collector(self, repository: Repository) -> Collector:
+        return Collector(self._git, self._identity(repository), self._settings.ignored())
 
     async def _check_branch(self, branch: str) -> None:
         root = Place(self._settings.repos_directory)

@@ -128,6 +128,34 @@ async def test_preparing_again_starts_clean(case: Case) -> None:
     assert not (second.path / "left.txt").exists()
 
 
+async def test_carrying_on_keeps_what_was_left_and_its_base(case: Case) -> None:
+    first = await case.workspaces.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
+    (first.path / "README.md").unlink()
+    (first.path / "left.txt").write_text("behind")
+    case.server.commit(WIDGETS, "main", {"new.txt": "new"})
+
+    second = await case.workspaces.prepare(
+        "r-1", WIDGETS, branch=BRANCH, start_from="main", carry_on=True
+    )
+
+    assert (second.base, second.carries_on) == (first.base, True)
+    assert not (second.path / "README.md").exists()
+    changes = await case.workspaces.collect(second, WIDGETS, message="m", at=AT)
+    assert changes is not None
+    assert changes.paths == ("README.md", "left.txt")
+
+
+async def test_carrying_on_with_nothing_starts_clean(case: Case) -> None:
+    await case.workspaces.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
+    pushed = case.server.commit(WIDGETS, "main", {"new.txt": "new"})
+
+    for run_id in ("r-1", "r-new"):
+        workspace = await case.workspaces.prepare(
+            run_id, WIDGETS, branch=BRANCH, start_from="main", carry_on=True
+        )
+        assert (workspace.base, workspace.carries_on) == (pushed, False)
+
+
 async def test_a_new_commit_on_the_server_is_where_the_next_run_starts(case: Case) -> None:
     await case.workspaces.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
     pushed = case.server.commit(WIDGETS, "main", {"new.txt": "new"})

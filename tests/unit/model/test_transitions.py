@@ -20,6 +20,7 @@ from claude_flow.model.transitions import (
     TryAgain,
     after_attempt,
     apply,
+    carries_on,
     final_state,
 )
 
@@ -110,6 +111,16 @@ def test_what_follows_an_attempt(number: int, reason: Reason, policy: RetryPolic
             assert number >= policy.max_attempts or reason is Reason.ATTEMPTS_EXHAUSTED
         case GiveUp(told):
             assert told is reason
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_what_was_cut_short_is_carried_on(reason: Reason) -> None:
+    first = after([AttemptStarted(1, NOW), AttemptEnded(1, reason, NOW)])
+    assert not carries_on(first)
+    second = apply(first, AttemptStarted(2, NOW))
+    assert carries_on(second) is (
+        reason in {Reason.TIMED_OUT, Reason.STALLED, Reason.BUDGET_EXCEEDED}
+    )
 
 
 def test_pauses_double_up_to_the_longest() -> None:

@@ -60,7 +60,10 @@ class SharedWorkspaces(FakeWorkspaces):
 
 
 class Scene:
-    """Everything an attempt touches, in memory; ``scenario`` is what its agent does."""
+    """Everything an attempt touches, in memory; ``scenario`` is what its agent does.
+
+    ``first``, if set, is what it does in the first attempt.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -72,7 +75,9 @@ class Scene:
         self.workspaces.server.seed(WIDGETS, {"README.md": "# widgets\n"})
         self.engine = FakeEngine(self.clock)
         self.scenario = GREET
+        self.first: Scenario | None = None
         self.limits = ChangeLimits()
+        self.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=60)
         self.progress: dict[str, Progress] = {}
         self.execution = FakeExecution(self._play, clock=self.clock)
         self.ref: IssueRef = self.people.open_issue(WIDGETS, "Greet", "Please.", "maria")
@@ -93,15 +98,12 @@ class Scene:
             patience=patience,
             redact=redact,
         )
-        settings = WorkSettings(
-            Limits(timeout_seconds=60, stall_timeout_seconds=60), self.root / "runs"
-        )
         worker = Worker(
             github=self.github,
             workspaces=self.workspaces,
             agent=self._agent,
             execution=self.execution,
-            settings=lambda: settings,
+            settings=lambda: WorkSettings(self.bounds, self.root / "runs"),
             patience=patience,
             redact=redact,
             on_progress=self.progress.__setitem__,
@@ -132,8 +134,8 @@ class Scene:
         )
         return CommandAgent(("agent",), Surroundings(settings, {}), redact)
 
-    def _play(self, _: AgentTask) -> Scenario:
-        return self.scenario
+    def _play(self, task: AgentTask) -> Scenario:
+        return self.first if task.attempt == 1 and self.first is not None else self.scenario
 
     def submitted(self) -> Run:
         run = Run.queued(
@@ -257,6 +259,47 @@ def test_a_change_beyond_the_limits_is_told_and_never_leaves(
     assert told in scene.comment
     assert list(scene.workspaces.server.branches[WIDGETS]) == ["main"]
     assert scene.people.pull_requests(WIDGETS) == []
+
+
+def test_an_attempt_that_was_cut_short_is_gone_on_with(scene: Scene) -> None:
+    scene.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=0.2)
+    scene.first = Scenario((Edit("first.txt", "1"), Pause()))
+    scene.scenario = Scenario((Edit("second.txt", "2"),))
+
+    run = scene.ended(scene.submitted())
+
+    assert [attempt.reason for attempt in run.attempts] == [
+        Reason.STALLED,
+        Reason.PULL_REQUEST_OPENED,
+    ]
+    first, second = (task.prompt for task in scene.execution.tasks)
+    assert "What it changed is still here" not in first
+    assert "What it changed is still here" in second
+    files = scene.workspaces.server.files(WIDGETS, "claude-flow/issue-1")
+    assert {"first.txt", "second.txt"} <= set(files)
+
+
+def test_an_attempt_that_failed_by_itself_is_begun_anew(scene: Scene) -> None:
+    scene.first = Scenario((Edit("broken.txt", "1"),), exit_code=1)
+
+    run = scene.ended(scene.submitted())
+
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    files = scene.workspaces.server.files(WIDGETS, "claude-flow/issue-1")
+    assert "broken.txt" not in files
+
+
+def test_only_a_failed_runs_workspace_is_kept(scene: Scene) -> None:
+    succeeded = scene.ended(scene.submitted())
+    assert not (scene.root / "workspaces" / succeeded.id).exists()
+
+    scene.ref = scene.people.open_issue(WIDGETS, "Fail", "Please.", "maria")
+    scene.scenario = Scenario((Edit("half.txt", "half done"),), exit_code=1)
+    failed = scene.ended(scene.submitted())
+
+    assert failed.state is RunState.FAILED
+    left = scene.root / "workspaces" / failed.id / "half.txt"
+    assert left.read_text() == "half done"
 
 
 def test_a_broken_workspace_is_tried_again(scene: Scene) -> None:
