@@ -22,7 +22,7 @@ _STOPPED = {
     ),
     "stalled": (
         Reason.STALLED,
-        "the agent was stopped: it said nothing for claude_flow.stall_timeout_seconds",
+        "the agent was stopped: for claude_flow.stall_timeout_seconds it said and did nothing",
     ),
 }
 _ADVICE = {

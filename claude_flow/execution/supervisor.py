@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
+import psutil
+
+from claude_flow.execution.activity import activity_below
 from claude_flow.execution.limits import LimitWatch
 from claude_flow.execution.logs import BoundedLog
 from claude_flow.execution.spec import AttemptResult, AttemptSpec
@@ -61,6 +64,7 @@ class Supervisor:
         self._spec = spec
         self._clock = clock
         self._selector = selectors.DefaultSelector()
+        self._myself = psutil.Process()
         self._stopped: str | None = None
         self._exit_code: int | None = None
 
@@ -130,6 +134,8 @@ class Supervisor:
                 elif not key.data.is_open:
                     self._selector.unregister(key.fileobj)
             self._reap(agent)
+            if watch.wants_to_see(self._clock()):
+                watch.saw(self._clock(), activity_below(self._myself))
             self._stop(watch.exceeded(self._clock()))
         if self._exit_code is not None and self._stopped != TERMINATED:
             self._stopped = None  # it ended by itself in the same instant

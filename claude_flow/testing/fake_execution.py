@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from claude_flow.execution.limits import LimitWatch
+from claude_flow.execution.limits import Activity, LimitWatch
 from claude_flow.ports import (
     AgentCommand,
     AgentOutput,
@@ -148,6 +148,8 @@ class _Player:
     async def _pause(self, seconds: float) -> str | None:
         until = self._now() + seconds
         while (left := until - self._now()) > 0:
+            if self._watch.wants_to_see(self._now()):
+                self._watch.saw(self._now(), Activity())  # a pause uses nothing
             stopped = self._watch.exceeded(self._now())
             if stopped is not None:
                 return stopped

@@ -285,7 +285,7 @@ def test_a_renamed_repository_is_followed(line: Line) -> None:
 def test_an_agent_out_of_time_and_one_that_fell_silent(installation: Installation) -> None:
     installation.configure(
         service={"max_concurrent_runs": 2},
-        claude_flow={"timeout_seconds": 6, "stall_timeout_seconds": 3, "max_attempts": 1},
+        claude_flow={"timeout_seconds": 8, "stall_timeout_seconds": 3, "max_attempts": 1},
     )
     # Each leaves a child behind that ignores all that one may ignore.
     child = "subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
