@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from claude_flow.engine.settings import EngineSettings
 from claude_flow.errors import EngineError, StateDirectoryError, TokenRefusedError
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
-from claude_flow.github import ApiSession, GitHubClient
+from claude_flow.github import ApiSession, AppIdentity, AppInstallation, GitHubClient, Login
 from claude_flow.journal import redactor
 from claude_flow.model.transitions import RetryPolicy
 from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
@@ -34,6 +35,8 @@ from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.publisher import Publisher
 from claude_flow.workspace import Credential, GitWorkspaces, WorkspaceSettings
 
+# An App's token lasts an hour: older ones need no mask.
+_TOKENS_MASKED = 8
 _AUTHOR_NAME = "claude-flow"
 _AUTHOR_EMAIL = "claude-flow@users.noreply.github.com"
 
@@ -91,11 +94,11 @@ def wire(
     environ = os.environ if environ is None else environ
     patience = patience or Patience()
     redactor.add(*secret_values(environ))
-    token = _token_of(config)
+    login = login_of(config, clock=clock)
     engine = DurableEngine(_engine_settings(config, clock), on_fatal)
-    github = make_github(config, clock=clock)
+    github = make_github(config, login, clock=clock)
     state = Path(config.get("service.state_directory"))
-    workspaces = GitWorkspaces(_workspace_settings(config, state, token, environ), ProcessRunner())
+    workspaces = GitWorkspaces(_workspace_settings(config, state, login, environ), ProcessRunner())
     progress = LiveProgress()
     announcer = Announcer(
         github, labels=lambda: _labels(config), patience=patience, redact=redactor.redact
@@ -155,12 +158,40 @@ def wire(
     )
 
 
-def make_github(config: ConfigManager, *, clock: Callable[[], datetime] = utc_now) -> GitHubClient:
-    """GitHub as the configuration names it, with its credential; nothing is asked yet."""
+def make_github(
+    config: ConfigManager, login: Login, *, clock: Callable[[], datetime] = utc_now
+) -> GitHubClient:
+    """GitHub as the configuration names it; nothing is asked yet."""
     session = ApiSession(
-        config.get("github.api_url"), _token_of(config), clock=clock, monotonic=time.monotonic
+        config.get("github.api_url"),
+        login.token,
+        clock=clock,
+        monotonic=time.monotonic,
+        renew=login.renew,
     )
-    return GitHubClient(session)
+    return GitHubClient(session, app_login=login.app_login)
+
+
+def login_of(config: ConfigManager, *, clock: Callable[[], datetime] = utc_now) -> Login:
+    """What the service shows GitHub, as the configuration in force names it."""
+    expiring: deque[str] = deque()
+
+    def learn(token: str) -> None:
+        redactor.add(token)
+        expiring.append(token)
+        if len(expiring) > _TOKENS_MASKED:
+            redactor.forget(expiring.popleft())
+
+    def act_as(identity: AppIdentity) -> AppInstallation:
+        return AppInstallation(
+            config.get("github.api_url"),
+            identity,
+            clock=clock,
+            monotonic=time.monotonic,
+            learn=learn,
+        )
+
+    return Login(lambda: _credential_of(config), act_as)
 
 
 def agent_of(config: ConfigManager, environ: Mapping[str, str]) -> Agent:
@@ -175,17 +206,19 @@ def open_record(config: ConfigManager) -> RunRecord:
     )
 
 
-def _token_of(config: ConfigManager) -> Callable[[], str]:
-    def token() -> str:
-        text = config.get("github.token")
-        if text is None:
-            raise TokenRefusedError(
-                "there is no token for GitHub", hint="set github.token_file and reload"
-            )
-        redactor.add(text)  # a reload may bring a new one
-        return str(text)
-
-    return token
+def _credential_of(config: ConfigManager) -> str | AppIdentity:
+    snapshot = config.snapshot()
+    app_id = snapshot.get("github.app.id")
+    secret = snapshot.secret("github.token" if app_id is None else "github.app.private_key_file")
+    if secret is None:
+        raise TokenRefusedError(
+            "there is no credential for GitHub",
+            hint="set github.token_file or github.app.private_key_file and reload",
+        )
+    redactor.add(secret.reveal())  # a reload may bring a new one
+    if app_id is None:
+        return secret.reveal()
+    return AppIdentity(app_id, snapshot.get("github.app.installation_id"), secret.reveal())
 
 
 def _engine_settings(config: ConfigManager, clock: Callable[[], datetime]) -> EngineSettings:
@@ -230,14 +263,14 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def _workspace_settings(
-    config: ConfigManager, state: Path, token: Callable[[], str], environ: Mapping[str, str]
+    config: ConfigManager, state: Path, login: Login, environ: Mapping[str, str]
 ) -> WorkspaceSettings:
     return WorkspaceSettings(
         repos_directory=state / "repos",
         runs_directory=state / "runs",
         workspace_root=Path(config.get("service.workspace_root")),
         git_base_url=config.get("github.git_base_url"),
-        credential=lambda: Credential("x-access-token", token()),
+        credential=lambda: Credential("x-access-token", login.token()),
         host_environment=environ,
         author_name=_AUTHOR_NAME,
         author_email=_AUTHOR_EMAIL,

@@ -32,6 +32,7 @@ _SHAPES = re.compile(
       \bgithub_pat_[A-Za-z0-9_]{10,}
     | \bgh[opusr]_[A-Za-z0-9_.\-]{10,}     # ghs_ in its long form holds dots and hyphens
     | \bsk-ant-[A-Za-z0-9_\-]{6,}
+    | \beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]{8,}){2}  # a JWT, as a GitHub App signs them
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
     | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)      # user:password of an address
     | (?i:(?<=bearer[ ])|(?<=basic[ ])|(?<=authorization:[ ]token[ ]))[A-Za-z0-9._~+/\-]{20,}=*
@@ -62,12 +63,23 @@ class Redactor:
     def add(self, *secrets: str) -> None:
         """Mask these from now on, also as they look quoted, escaped or in Basic credentials."""
         with self._lock:
-            for secret in secrets:
+            new = [secret for secret in secrets if secret.strip() not in self._known]
+            for secret in new:
                 self._known.update(_appearances(secret))
-            # The longest first, or a secret that begins with another would show its end.
-            longest_first = sorted(self._known, key=len, reverse=True)
-            if longest_first:
-                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+            if new:
+                self._compile()
+
+    def forget(self, *secrets: str) -> None:
+        """Mask these no longer: they have expired, and a daemon must not remember all of them."""
+        with self._lock:
+            for secret in secrets:
+                self._known.difference_update(_appearances(secret))
+            self._compile()
+
+    def _compile(self) -> None:
+        # The longest first, or a secret that begins with another would show its end.
+        longest_first = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if self._known else None
 
     def redact(self, text: str) -> str:
         """The text with every secret replaced by ``***``."""

@@ -17,6 +17,8 @@ TARGET = Path("claude_flow/testing/github_openapi.json")
 _REPOSITORY = "/repos/{owner}/{repo}"
 _ISSUE = f"{_REPOSITORY}/issues/{{issue_number}}"
 SERVED = {
+    "/app": ("get",),
+    "/app/installations/{installation_id}/access_tokens": ("post",),
     "/user": ("get",),
     "/rate_limit": ("get",),
     _REPOSITORY: ("get",),

@@ -56,10 +56,13 @@ def check(session: Session, *, document_only: bool, as_json: bool) -> None:
 
 
 def _credential_warnings(config: ConfigManager) -> list[str]:
-    if any(config.get(key) is not None for key in ("github.token", "github.token_file")):
+    if config.get("github.app.id") is not None:
+        keys, credential = ["github.app.private_key_file"], "github-app-key"
+    else:
+        keys, credential = ["github.token", "github.token_file"], "github-token"
+    if any(config.get(key) is not None for key in keys):
         return []
-    text = "no credential for GitHub is set here; systemd may give the daemon one (github-token)"
-    return [text]
+    return [f"no credential for GitHub is set here; systemd may give the daemon one ({credential})"]
 
 
 def show(session: Session, *, as_json: bool) -> None:

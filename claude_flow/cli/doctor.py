@@ -12,10 +12,11 @@ from pathlib import Path
 
 import typer
 
-from claude_flow.bootstrap import agent_of, make_github, open_record
+from claude_flow.bootstrap import agent_of, login_of, make_github, open_record
 from claude_flow.cli.output import say, say_json
 from claude_flow.cli.session import Session
 from claude_flow.errors import EXIT_FAILED, ClaudeFlowError
+from claude_flow.github import AppInstallation
 from claude_flow.model.issue import Repository
 from claude_flow.ports import GitHub, UnitState
 from claude_flow.service import ServiceManager, ServiceStatus, Verdict
@@ -129,17 +130,36 @@ def _record(session: Session) -> Finding:
 
 def _github(session: Session) -> Iterator[Finding]:
     config = session.config
-    if config.get("github.token") is None:
+    is_app = config.get("github.app.id") is not None
+    if config.secret("github.app.private_key_file" if is_app else "github.token") is None:
+        what = "no key of the GitHub App" if is_app else "no token"
         yield Finding(
             "github",
             Grade.WARN,
-            "no token is visible here, so GitHub was not asked",
+            f"{what} is visible here, so GitHub was not asked",
             "if systemd gives it to the daemon, the finding 'health' tells whether it works",
         )
         return
-    github = make_github(config)
+    login = login_of(config)
+    installation = login.installation()
+    if installation is not None:
+        yield from _told("github", partial(_app, installation))
+    github = make_github(config, login)
     for name in config.get("github.repositories"):
         yield from _told("github", partial(_repository, github, Repository.parse(name)))
+
+
+def _app(installation: AppInstallation) -> Finding:
+    who = f"acting as {installation.login()}"
+    lacks = installation.lacks()
+    if lacks:
+        return Finding(
+            "github",
+            Grade.FAIL,
+            f"{who}, which may not do all it must: it lacks {', '.join(lacks)}",
+            "grant it on the App's settings page, then accept it for the installation",
+        )
+    return Finding("github", Grade.FINE, who)
 
 
 def _repository(github: GitHub, repository: Repository) -> Finding:

@@ -8,6 +8,7 @@ from typing import Any
 
 from claude_flow.config.errors import ConfigError, Origin, Problem
 from claude_flow.config.layers import Layer, nest, show
+from claude_flow.config.private_key import check_private_key
 from claude_flow.config.schema import Schema
 from claude_flow.config.secret import FileFaultError, read_secret_file
 from claude_flow.config.snapshot import DEFAULT, Secrets, Snapshot, file_problem, located
@@ -71,21 +72,29 @@ def _startability_problems(values: Mapping[str, Any], demands: Demands) -> Itera
         yield Problem(
             'no repository to watch; add one, such as ["owner/name"]', key="github.repositories"
         )
+    if demands.credential:
+        yield from _credential_problems(values)
+    if demands.repository:
+        for key, value in _NOT_IN_THIS_RELEASE.items():
+            if values[key] == value:
+                yield Problem(f"{show(value)} is not available in this release", key=key)
+
+
+def _credential_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     # A file that is named but unusable is a fault of its own.
-    if demands.credential and values["github.token"] is values["github.token_file"] is None:
+    if values["github.app.id"] is not None:
+        if values["github.app.private_key_file"] is None:
+            yield Problem(
+                "no key for the GitHub App; set github.app.private_key_file or give the systemd"
+                " credential github-app-key",
+                key="github.app.private_key_file",
+            )
+    elif values["github.token"] is values["github.token_file"] is None:
         yield Problem(
             "no credential for GitHub; set github.token_file or give the systemd credential"
             " github-token",
             key="github.token",
         )
-    if demands.repository:
-        for key, value in _NOT_IN_THIS_RELEASE.items():
-            if values[key] == value:
-                yield Problem(f"{show(value)} is not available in this release", key=key)
-        if values["github.app.id"] is not None:
-            yield Problem(
-                "a GitHub App is not available in this release; give a token", key="github.app.id"
-            )
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +123,8 @@ def _read_secret_files(
             continue  # a fault of its own, told already
         try:
             contents[key] = read_secret_file(path)
+            if setting.file_holds == "rsa-private-key":
+                check_private_key(contents[key])
         except FileFaultError as fault:
             yield file_problem(key, path, fault, origin_of(key))
 

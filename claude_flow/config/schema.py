@@ -54,6 +54,11 @@ class Setting:
         return bool(self.spec.get("x-secret-file", False))
 
     @property
+    def file_holds(self) -> str | None:
+        """What kind of secret its file must hold, None for any."""
+        return self.spec.get("x-file-holds")
+
+    @property
     def is_live(self) -> bool:
         """Whether a change applies on reload, without a restart."""
         return bool(self.spec["x-reload"] == "live")

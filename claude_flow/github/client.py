@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -31,10 +31,17 @@ _TEXT_EDITS = (
 
 
 class GitHubClient:
-    """GitHub for one token; see ``ports.GitHub``. Safe to use from several threads."""
+    """GitHub for one account; see ``ports.GitHub``. Safe to use from several threads.
 
-    def __init__(self, session: ApiSession) -> None:
+    ``app_login`` gives the login of the GitHub App that the session acts as, None if it has
+    somebody's token: then GitHub is asked whose.
+    """
+
+    def __init__(
+        self, session: ApiSession, *, app_login: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._session = session
+        self._app_login = app_login
         self._lists: dict[str, tuple[str, list[Issue]]] = {}
         self._own_login: str | None = None
         self._said: set[str] = set()
@@ -234,10 +241,13 @@ class GitHubClient:
         return None
 
     def _login(self) -> str | None:
-        """Who the token belongs to, so that nobody else's comment is taken for ours.
+        """Who we are, so that nobody else's comment is taken for ours.
 
         None on a server that does not tell (GitHub does).
         """
+        app_login = self._app_login()
+        if app_login is not None:
+            return app_login
         if self._own_login is None:
             try:
                 self._own_login = payloads.own_login(self._get("/user"))

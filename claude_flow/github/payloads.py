@@ -142,3 +142,21 @@ def role(data: Mapping[str, Any]) -> str:
 def own_login(data: Mapping[str, Any]) -> str:
     """The login of the account that a token belongs to."""
     return str(data["login"])
+
+
+@_promised
+def app_login(data: Mapping[str, Any]) -> str:
+    """The login under which an App comments and opens pull requests."""
+    return f"{data['slug']}[bot]"
+
+
+@_promised
+def installation_token(data: Mapping[str, Any]) -> tuple[str, datetime, Mapping[str, str]]:
+    """A token of an App's installation, when it expires, and what it may do.
+
+    Permissions map ``contents`` and the like to ``read``, ``write`` or ``admin``.
+    """
+    token = data["token"]
+    if not isinstance(token, str):
+        raise TypeError(f"{type(token).__name__} where a token belongs")
+    return token, moment(data["expires_at"]), dict(data.get("permissions") or {})

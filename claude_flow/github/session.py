@@ -44,6 +44,7 @@ _WORDS_SHOWN = 300
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _OK = range(200, 300)
 _NOT_MODIFIED = 304
+_UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
@@ -53,7 +54,7 @@ _KINDS: Mapping[int, tuple[type[GitHubError], str | None]] = {
     401: (TokenRefusedError, "the token is wrong, expired or revoked: set a new github.token"),
     403: (
         ForbiddenError,
-        "give the token read and write access to contents, issues and pull requests",
+        "give the token or App read and write access to contents, issues and pull requests",
     ),
     404: (NotFoundError, _NOT_FOUND_HINT),
     409: (RejectedError, None),
@@ -90,6 +91,8 @@ class ApiSession:
         token: Gives the present token; asked for every request, stored nowhere else.
         clock: The wall clock, to read "resets at" headers by.
         monotonic: Seconds that never jump, for the answer's deadline.
+        renew: Told of a token that GitHub refused; true if ``token`` gives another one now,
+            with which the request is then sent once more.
     """
 
     def __init__(
@@ -99,9 +102,11 @@ class ApiSession:
         *,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
+        renew: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._token = token
+        self._renew = renew
         self._clock = clock
         self._monotonic = monotonic
         self._local = threading.local()
@@ -151,6 +156,21 @@ class ApiSession:
         headers: Mapping[str, str],
     ) -> tuple[requests.Response, bytes]:
         self._refuse_other_hosts(method, url)
+        token = self._token()
+        response, content = self._send(method, url, params, body, headers, token)
+        if response.status_code == _UNAUTHORIZED and self._renew(token):
+            return self._send(method, url, params, body, headers, self._token())
+        return response, content
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str | int] | None,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        token: str,
+    ) -> tuple[requests.Response, bytes]:
         deadline = self._monotonic() + _WHOLE_ANSWER_SECONDS
         try:
             with self._session().request(
@@ -158,7 +178,7 @@ class ApiSession:
                 url,
                 params=params,
                 json=body,
-                headers={**headers, "Authorization": f"Bearer {self._token()}"},
+                headers={**headers, "Authorization": f"Bearer {token}"},
                 timeout=(_CONNECT_SECONDS, _READ_SECONDS),
                 allow_redirects=False,
                 stream=True,

@@ -93,10 +93,11 @@ class GitHttp:
             _, _, token = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             token = ""
-        if scheme.lower() != "basic" or token not in self._state.tokens:
+        login = self._state.account_of(token)
+        if scheme.lower() != "basic" or login is None:
             text = "Invalid username or token. Password authentication is not supported."
             raise _RefusedError(401, text)
-        return self._state.tokens[token]
+        return login
 
     async def _run_backend(
         self, request: Request, record: RepositoryRecord, service: str, login: str | None

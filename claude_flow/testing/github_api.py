@@ -96,7 +96,9 @@ class IssuesApi(Api):
     """Accounts, repositories, issues, labels, events and comments."""
 
     def user(self, call: Call) -> Answer:
-        """``GET /user``."""
+        """``GET /user``: no App's business."""
+        if call.login in {app.login for app in self.state.apps.values()}:
+            raise ApiError(403, "Resource not accessible by integration")
         user = self.state.add_user(call.login)
         return Answer(self.render.own_account(user, self.state.now()))
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from claude_flow.testing.records import (
+    AppRecord,
     CommentRecord,
     EventRecord,
     IssueRecord,
@@ -108,6 +109,25 @@ class Renderer:
             "type": "Bot" if user.login.endswith("[bot]") else "User",
             "site_admin": False,
         } | {key: url + path for key, path in _USER_LINKS.items()}
+
+    def app(self, app: AppRecord, owner: UserRecord) -> Json:
+        """An ``integration``: a GitHub App as it sees itself."""
+        return {
+            "id": app.id,
+            "slug": app.slug,
+            "node_id": _node("Integration", app.id),
+            "client_id": f"Iv1.{app.id:016x}",
+            "owner": self.user(owner),
+            "name": app.slug.replace("-", " ").title(),
+            "description": None,
+            "external_url": self.web,
+            "html_url": f"{self.web}/apps/{app.slug}",
+            "created_at": time_text(app.created_at),
+            "updated_at": time_text(app.created_at),
+            "permissions": dict(app.permissions),
+            "events": [],
+            "installations_count": int(app.is_installed),
+        }
 
     def own_account(self, user: UserRecord, created_at: datetime) -> Json:
         """A ``public-user``: what a token without the scope ``user`` sees of its own account."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.ports import Clock
 from claude_flow.testing.git_side import GitSide
 from claude_flow.testing.records import (
+    AppRecord,
     BodyEdit,
     CommentRecord,
     EventRecord,
@@ -35,6 +37,8 @@ class GitHubMemory:
         self.renames: dict[str, str] = {}
         self.users: dict[str, UserRecord] = {}
         self.tokens: dict[str, str] = {}
+        self.apps: dict[int, AppRecord] = {}
+        self._token_ends: dict[str, datetime] = {}
         self._ids = itertools.count(1001)
         self.add_user(SERVICE_LOGIN)
 
@@ -45,6 +49,19 @@ class GitHubMemory:
             if key not in self.users:
                 self.users[key] = UserRecord(self.next_id(), login)
             return self.users[key]
+
+    def account_of(self, token: str) -> str | None:
+        """Whose a token is; None for one that is unknown, revoked or has expired."""
+        ends = self._token_ends.get(token)
+        return None if ends is not None and ends <= self.clock() else self.tokens.get(token)
+
+    def new_app_token(self, app: AppRecord) -> tuple[str, datetime]:
+        """A token of the App's installation in GitHub's long form, and when it expires."""
+        parts = ".".join(secrets.token_urlsafe(128) for _ in range(3))
+        token, ends = f"ghs_{app.id}_{parts}", self.clock() + timedelta(seconds=app.token_seconds)
+        self.tokens[token] = self.add_user(app.login).login
+        self._token_ends[token] = ends
+        return token, ends
 
     def now(self) -> datetime:
         """The moment, to the second, as GitHub keeps it."""

@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from claude_flow.testing.apps_api import AppsApi
 from claude_flow.testing.exchange import Answer, ApiError, Call, Checker, Exchange, LoggedRequest
 from claude_flow.testing.faults import Fault, Faults
 from claude_flow.testing.github_api import IssuesApi, Operation
@@ -28,6 +29,8 @@ from claude_flow.testing.serving import LoopbackServer
 
 _REPOSITORY = "/repos/{owner}/{repo}"
 _BY_ID = "/repositories/{repository_id}"
+_APP_TOKENS = "/app/installations/{installation_id}/access_tokens"
+_AS_APP = frozenset({"/app", _APP_TOKENS})
 _WINDOW = timedelta(hours=1)
 
 
@@ -46,6 +49,7 @@ class _Served:
     request: Request
     template: str | None
     body: bytes
+    bearer: str
     login: str | None
 
 
@@ -68,6 +72,7 @@ class GitHubServer:
         renderer = Renderer(server.url, web)
         self._issues = IssuesApi(state, renderer)
         self._pulls = PullsApi(state, renderer)
+        self._apps = AppsApi(state, renderer)
         self._app = Starlette(routes=[*self._routes(), self._route("/{rest:path}", {}, None)])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,6 +105,8 @@ class GitHubServer:
             self._route("/user", {"GET": issues.user}, "/user"),
             self._route("/rate_limit", {"GET": self._rate_limit}, "/rate_limit"),
             self._route("/graphql", {"POST": issues.edits}, "/graphql"),
+            self._route("/app", {"GET": self._apps.get_app}, "/app"),
+            self._route(_APP_TOKENS, {"POST": self._apps.create_token}, _APP_TOKENS),
         ]
         return routes + [
             self._route(prefix + path, operations, _REPOSITORY + path)
@@ -113,7 +120,9 @@ class GitHubServer:
                 body = await request.body()
             except ClientDisconnect:
                 return Response(status_code=400)
-            served = _Served(request, template, body, self._login(request))
+            bearer = _bearer(request)
+            login = None if template in _AS_APP else self.state.account_of(bearer)
+            served = _Served(request, template, body, bearer, login)
             fault = self.faults.take(request.method, request.scope["path"])
             return await self._serve(served, operations.get(request.method), fault)
 
@@ -155,6 +164,8 @@ class GitHubServer:
             return self._respond(served, answer, is_free=is_free)
 
     def _operate(self, served: _Served, operation: Operation | None, *, is_free: bool) -> Answer:
+        if served.template in _AS_APP and operation is not None:
+            return operation(self._call(served, str(self._apps.app_of(served.bearer).id)))
         if served.login is None:
             sent = "authorization" in served.request.headers
             raise ApiError(401, "Bad credentials" if sent else "Requires authentication")
@@ -200,12 +211,6 @@ class GitHubServer:
         query = dict(request.query_params)
         path = request.scope["path"]
         return Call(request.method, path, params, query, served.body, login)
-
-    def _login(self, request: Request) -> str | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() not in {"token", "bearer"}:
-            return None
-        return self.state.tokens.get(token.strip())
 
     def _open_window(self) -> None:
         now = self.state.now()
@@ -258,6 +263,11 @@ class GitHubServer:
             self._server.cut(request.client.port)
         await asyncio.sleep(0)
         return Response()
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() in {"token", "bearer"} else ""
 
 
 def _dripping(response: Response, seconds: float) -> Response:

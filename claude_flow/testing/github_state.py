@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from claude_flow.model.issue import IssueRef, Repository
+from claude_flow.testing.apps_api import new_key_pair
 from claude_flow.testing.github_memory import SERVICE_LOGIN, GitHubMemory
 from claude_flow.testing.records import (
     ROLES,
+    AppRecord,
     BodyEdit,
     IssueRecord,
     RepositoryRecord,
@@ -18,6 +20,14 @@ from claude_flow.testing.records import (
 )
 
 __all__ = ["SERVICE_LOGIN", "GitHubState"]
+
+APP_SLUG = "claude-flow-app"
+APP_PERMISSIONS = {
+    "contents": "write",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+}
 
 
 class GitHubState(GitHubMemory):
@@ -46,6 +56,46 @@ class GitHubState(GitHubMemory):
         """Take a given token (again)."""
         with self.lock:
             self.tokens[token] = self.add_user(login).login
+
+    def install_app(
+        self,
+        owner: str,
+        slug: str = APP_SLUG,
+        *,
+        permissions: Mapping[str, str] = APP_PERMISSIONS,
+        token_seconds: float = 3600,
+    ) -> AppRecord:
+        """Make a GitHub App and install it on all repositories of an account, future ones too."""
+        private_key, public_key = new_key_pair()
+        with self.lock:
+            app = AppRecord(
+                id=self.next_id(),
+                slug=slug,
+                owner=self.add_user(owner).login,
+                installation_id=self.next_id(),
+                private_key=private_key,
+                public_key=public_key,
+                created_at=self.now(),
+                permissions=dict(permissions),
+                token_seconds=token_seconds,
+            )
+            self.apps[app.id] = app
+            for record in self.repositories.values():
+                self._let_apps_in(record)
+        return app
+
+    def revoke_app_tokens(self, app: AppRecord) -> list[str]:
+        """Refuse all tokens that the App has, as after a change of its rights; those."""
+        with self.lock:
+            revoked = [token for token, login in self.tokens.items() if login == app.login]
+            for token in revoked:
+                del self.tokens[token]
+            return revoked
+
+    def _let_apps_in(self, record: RepositoryRecord) -> None:
+        for app in self.apps.values():
+            if app.owner.lower() == record.owner.lower():
+                record.permissions[app.login.lower()] = app.role
 
     def add_repository(
         self,
@@ -76,6 +126,7 @@ class GitHubState(GitHubMemory):
                 permissions={login.lower(): role for login, role in roles.items()},
             )
             start = {"README.md": f"# {repository.name}\n"} if files is None else files
+            self._let_apps_in(record)
             self.git.create(record.full_name, start, default_branch)
             self.repositories[record.full_name.lower()] = record
             for label in labels:

@@ -14,6 +14,7 @@ import psutil
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.service.places import ADDRESS_FILE
 from claude_flow.testing.daemon_process import DaemonProcess, host_environment, until
+from claude_flow.testing.records import AppRecord
 from claude_flow.testing.world import World
 
 LABEL = "ready-for-implementation"
@@ -42,6 +43,7 @@ class Installation:
         self.state = root / "state"
         self.config = root / "config.json"
         self.token_file = root / "github-token"
+        self.app_key_file = root / "github-app.pem"
         self.log = root / "service.log"
         self.environ = host_environment(root / "home")
         self.daemons: list[DaemonProcess] = []
@@ -91,6 +93,19 @@ class Installation:
         for section, values in sections.items():
             self.settings[section] = {**self.settings.get(section, {}), **values}
         self.config.write_text(json.dumps(self.settings, indent=2), encoding="utf-8")
+
+    def act_as_app(self, owner: str, *, token_seconds: float = 3600) -> AppRecord:
+        """Have the service act as a GitHub App that is installed on ``owner``."""
+        app = self.world.github.install_app(owner, token_seconds=token_seconds)
+        self.app_key_file.touch(0o600)
+        self.app_key_file.write_text(app.private_key, encoding="ascii")
+        named = {
+            "id": app.id,
+            "installation_id": app.installation_id,
+            "private_key_file": str(self.app_key_file),
+        }
+        self.configure(github={"token_file": None, "app": named})
+        return app
 
     def add_repository(self, name: str, files: Mapping[str, str] | None = None) -> Repository:
         """Make a repository in the world and watch it."""

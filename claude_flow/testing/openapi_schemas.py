@@ -122,8 +122,9 @@ def _adapt_object(schema: dict[str, Any]) -> dict[str, Any]:
     others = schema.get("additionalProperties")
     if "properties" in schema:
         parts = {name: _place(part) for name, part in schema["properties"].items()}
-        closed = {"additionalProperties": False} if others is False else {}
-        return {"properties": parts, **closed}
+        if others in (None, True):
+            return {"properties": parts}
+        return {"properties": parts, "additionalProperties": others and _adapt(others)}
     if schema.get("type") == "object" and not schema.keys() & set(_BRANCHES):
         return {
             "additionalProperties": others if isinstance(others, bool) else _adapt(others or {})

@@ -23,6 +23,34 @@ class UserRecord:
 
 
 @dataclass(slots=True)
+class AppRecord:
+    """A GitHub App and its one installation, on the account ``owner``. Keys are PEM."""
+
+    id: int
+    slug: str
+    owner: str
+    installation_id: int
+    private_key: str = field(repr=False)
+    public_key: str
+    created_at: datetime
+    permissions: dict[str, str]
+    token_seconds: float
+    is_installed: bool = True
+    is_suspended: bool = False
+
+    @property
+    def login(self) -> str:
+        """The account that it acts as."""
+        return f"{self.slug}[bot]"
+
+    @property
+    def role(self) -> str:
+        """What it may do in the repositories of the owner."""
+        named = ("contents", "issues", "pull_requests")
+        return "write" if all(self.permissions.get(one) == "write" for one in named) else "read"
+
+
+@dataclass(slots=True)
 class LabelRecord:
     """A label of a repository; ``color`` is six hexadecimal digits."""
 

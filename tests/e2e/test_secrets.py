@@ -1,12 +1,13 @@
-"""The GitHub token is in the operator's file and the daemon's memory, and nowhere else."""
+"""GitHub's secrets are in the operator's file and the daemon's memory, and nowhere else."""
 
 from __future__ import annotations
 
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -35,6 +36,7 @@ while not os.path.exists({go!r}): print(".", flush=True); time.sleep(.05)
 """
 
 
+@cache
 def appearances(token: str) -> list[bytes]:
     """The token as it could be written: plain, and in Basic credentials."""
     basic = (
@@ -45,16 +47,16 @@ def appearances(token: str) -> list[bytes]:
 
 
 class Search:
-    """Where the token was found; ``looked`` tells how much was searched."""
+    """Where one of the secrets was found; ``looked`` tells how much was searched."""
 
-    def __init__(self, token: str) -> None:
-        self._forms = appearances(token)
+    def __init__(self, secrets: Callable[[], Iterable[str]]) -> None:
+        self._secrets = secrets
         self.found: list[str] = []
         self.looked = 0
 
     def look(self, where: str, data: bytes) -> None:
         self.looked += 1
-        if any(form in data for form in self._forms):
+        if any(form in data for secret in self._secrets() for form in appearances(secret)):
             self.found.append(where)
 
     def look_at_files(self, directory: Path) -> None:
@@ -103,20 +105,32 @@ def test_a_search_finds_what_is_there(tmp_path: Path) -> None:
     basic = base64.b64encode(f"x-access-token:{token}".encode())
     for name, data in {"plain": token.encode(), "basic": b"Basic " + basic, "none": b"-"}.items():
         (tmp_path / name).write_bytes(b"before " + data + b" after")
-    search = Search(token)
+    search = Search(lambda: [token])
     search.look_at_files(tmp_path)
     assert sorted(Path(where).name for where in search.found) == ["basic", "plain"]
 
 
-def test_the_token_is_nowhere_during_a_whole_run(
-    installation: Installation, tmp_path: Path
+def secrets_of(installation: Installation, credential: str) -> Callable[[], list[str]]:
+    """What nobody may see: the token, or an App's key and all the tokens it ever got."""
+    world = installation.world
+    if credential == "token":
+        return lambda: [world.token]
+    app = installation.act_as_app("acme", token_seconds=302)
+    lines = app.private_key.splitlines()[1:-1]
+    return lambda: [*lines, *(token for token in list(world.github.tokens) if token != world.token)]
+
+
+@pytest.mark.parametrize("credential", ["token", "app"])
+def test_the_secret_is_nowhere_during_a_whole_run(
+    installation: Installation, tmp_path: Path, credential: str
 ) -> None:
     loot, go = tmp_path / "loot", tmp_path / "go"
     installation.configure(service={"log_level": "DEBUG"})
     issue = installation.issue(
         installation.add_repository("acme/secretive"), SPY.format(loot=str(loot), go=str(go))
     )
-    search = Search(installation.world.token)
+    secrets = secrets_of(installation, credential)
+    search = Search(secrets)
     daemon = installation.start()
     with repeated(lambda: search.look_at_processes(daemon)):
         until((loot / "own").exists, daemon.last_words)
@@ -145,6 +159,7 @@ def test_the_token_is_nowhere_during_a_whole_run(
     search.look_at_files(tmp_path / "world" / "git")
     assert search.found == []
     assert search.looked > 200
+    assert len(secrets()) == 1 if credential == "token" else len(secrets()) > 10
     assert (installation.state / "api-token").stat().st_mode & 0o777 == 0o600
 
 
@@ -210,7 +225,7 @@ def test_an_agent_that_tells_the_token_is_not_quoted(
     daemon = installation.start()
     run = installation.ended(daemon, issue)
 
-    search = Search(installation.world.token)
+    search = Search(lambda: [installation.world.token])
     github = installation.world.github
     (comment,) = github.comments(issue)
     pulls = github.pull_requests(issue.repository)

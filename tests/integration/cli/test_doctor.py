@@ -47,3 +47,30 @@ def test_a_repository_that_does_not_exist_is_named(host: Any) -> None:
 def test_a_configuration_without_repositories_is_78(host: Any) -> None:
     host.configure(github={"repositories": []})
     assert host.ctl("doctor").returncode == 78
+
+
+def test_an_app_says_who_it_is_and_what_it_may_not_do(host: Any) -> None:
+    app = host.world.github.install_app("acme", permissions={"contents": "write"})
+    key_file = host.config_path.with_name("github-app.pem")
+    key_file.touch(0o600)
+    key_file.write_text(app.private_key)
+    named = {
+        "id": app.id,
+        "installation_id": app.installation_id,
+        "private_key_file": str(key_file),
+    }
+    host.configure(github={"token": None, "app": named})
+    done = host.ctl("doctor")
+    told = [line for line in done.stdout.splitlines() if line.split()[1] == "github:"]
+    assert told[0].startswith("fail  github: acting as claude-flow-app[bot], which may not")
+    assert told[0].endswith("it lacks issues: write, pull_requests: write")
+    assert told[1:] == [
+        "pass  github: acme/greeter can be read",
+        "pass  github: acme/slow can be read",
+    ]
+
+    app.is_installed = False
+    done = host.ctl("doctor")
+    assert done.returncode == 1
+    assert "there is no such installation: check github.app.installation_id" in done.stdout
+    assert "PRIVATE KEY" not in done.stdout + done.stderr

@@ -67,18 +67,12 @@ def test_explain_gives_line_and_column_in_characters(write: Write) -> None:
     assert str(explanation) == f"github.pull_request.draft = False (file {path}:2:67)"
 
 
-def test_the_credential_gives_the_token_and_the_key_file(write: Write) -> None:
-    write(f"{TOKEN}\n", "credentials/github-token", 0o400)
-    directory = write("-----BEGIN KEY-----", "credentials/github-app-key", 0o440).parent
-    path = write({"github": {"app": {"id": 1, "installation_id": 2}}})
-    config = ConfigManager.load(path, environ={"CREDENTIALS_DIRECTORY": str(directory)})
+def test_the_credential_gives_the_token(write: Write) -> None:
+    directory = write(f"{TOKEN}\n", "credentials/github-token", 0o400).parent
+    config = ConfigManager.load(write({}), environ={"CREDENTIALS_DIRECTORY": str(directory)})
     assert config.get("github.token") == TOKEN
     assert config.explain("github.token").layer == "credential"
-    assert config.get("github.app.private_key_file") == str(directory / "github-app-key")
-    key = config.secret("github.app.private_key_file")
-    assert key is not None
-    assert key.reveal() == "-----BEGIN KEY-----"
-    assert config.snapshot().secrets() == [TOKEN, "-----BEGIN KEY-----"]
+    assert config.snapshot().secrets() == [TOKEN]
 
 
 class TestTokenFile:
@@ -227,7 +221,6 @@ class TestStartable:
         [
             {"execution": {"backend": "systemd"}},
             {"github": {"webhook": {"enabled": True}}},
-            {"github": {"app": {"id": 1, "installation_id": 2}}},
         ],
     )
     def test_what_nothing_acts_on_is_refused(
@@ -239,8 +232,6 @@ class TestStartable:
             "github.token": TOKEN,
             "github.webhook.secret_file": secret_file,
         }
-        if "app" in document.get("github", {}):
-            overrides["github.app.private_key_file"] = secret_file
         (found,) = faults(write(document), overrides=overrides, startable=True)
         assert "is not available in this release" in found
 
