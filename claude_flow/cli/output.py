@@ -28,6 +28,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_verdict(text: str, verdict: str, colour: str) -> None:
+    """Print a text and a verdict on it, which is coloured on a terminal."""
+    if not sys.stdout.isatty():
+        say(f"{text}: {verdict}")
+        return
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a second, for terminals only
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    Console().print(Text.assemble(f"{clean(text)}: ", (clean(verdict), f"bold {colour}")))
+
+
 def say_json(value: Any) -> None:
     """Print JSON."""
     sys.stdout.write(redactor.redact(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")

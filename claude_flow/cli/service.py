@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal as signals
 from typing import Annotated, Any
 
 import typer
 
 from claude_flow.cli.session import session_of
-from claude_flow.errors import ServiceError
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Timeout = Annotated[
     float | None,
     typer.Option(min=0.1, help="Seconds to wait; by default as configured.", show_default=False),
+]
+_AnswerTimeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds to wait for systemd's answer.")
 ]
 
 
@@ -43,28 +44,29 @@ def restart(context: typer.Context, *, timeout: _Timeout = None) -> None:
     _perform(context, "restart", timeout=timeout)
 
 
-def reload(context: typer.Context) -> None:
+def reload(context: typer.Context, *, timeout: _Timeout = None) -> None:
     """Have the running service read its configuration anew."""
-    _perform(context, "reload")
+    _perform(context, "reload", timeout=timeout)
 
 
-def enable(context: typer.Context) -> None:
+def enable(context: typer.Context, *, timeout: _AnswerTimeout = 30) -> None:
     """Start the service at every boot from now on."""
-    _perform(context, "enable")
+    _perform(context, "enable", timeout=timeout)
 
 
-def disable(context: typer.Context) -> None:
+def disable(context: typer.Context, *, timeout: _AnswerTimeout = 30) -> None:
     """No longer start the service at boot."""
-    _perform(context, "disable")
+    _perform(context, "disable", timeout=timeout)
 
 
 def kill(
     context: typer.Context,
     *,
     signal: Annotated[str, typer.Option(help="A signal's name or number.")] = "KILL",
+    timeout: _AnswerTimeout = 30,
 ) -> None:
     """Send a signal to every process of the service."""
-    _perform(context, "kill", signal=_signal_number(signal))
+    _perform(context, "kill", signal=_signal_number(signal), timeout=timeout)
 
 
 def logs(
@@ -76,18 +78,7 @@ def logs(
     since: Annotated[str | None, typer.Option(help="As journalctl takes it: '1 hour ago'.")] = None,
 ) -> None:
     """Show the service's journal."""
-    unit = session_of(context).config.get("systemd.unit")
-    argv = ["journalctl", f"--unit={unit}", f"--lines={lines}"]
-    argv += ["--follow"] if follow else []
-    argv += [f"CLAUDE_FLOW_RUN_ID={run}"] if run else []
-    argv += [f"--since={since}"] if since else []
-    try:
-        os.execvp(argv[0], argv)  # noqa: S606 - journalctl takes over, with its pager
-    except OSError as error:
-        raise ServiceError(
-            f"journalctl cannot be run: {error.strerror}",
-            hint="without systemd the service's log is on its standard error",
-        ) from error
+    _perform(context, "logs", follow=follow, lines=lines, run=run, since=since)
 
 
 def register(app: typer.Typer) -> None:

@@ -206,7 +206,10 @@ class Daemon:
             return
         self._status_due = self._monotonic() + _STATUS_SECONDS
         # Beside the loop: it asks systemd, which may be slow. It says itself if it cannot write.
-        self._status_written = asyncio.create_task(asyncio.to_thread(self._service.status))
+        # The daemon may not read its own journal, and nobody needs that told by it.
+        self._status_written = asyncio.create_task(
+            asyncio.to_thread(self._service.status, journal_lines=0)
+        )
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -34,7 +34,7 @@ from claude_flow.ports.github import (
     TextEdit,
 )
 from claude_flow.ports.processes import Completed, Processes
-from claude_flow.ports.systemd import ServiceUnits, UnitState
+from claude_flow.ports.systemd import Journal, JournalLine, ServiceUnits, UnitState, UnitUsage
 from claude_flow.ports.workspaces import Changes, Workspace, Workspaces
 
 Clock = Callable[[], datetime]
@@ -55,6 +55,8 @@ __all__ = [
     "Execution",
     "Gate",
     "GitHub",
+    "Journal",
+    "JournalLine",
     "LabelEvent",
     "Limits",
     "ProcessEnded",
@@ -68,6 +70,7 @@ __all__ = [
     "Steps",
     "TextEdit",
     "UnitState",
+    "UnitUsage",
     "Verdict",
     "Workspace",
     "Workspaces",

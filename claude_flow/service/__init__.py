@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from claude_flow.service.manager import ServiceManager
-from claude_flow.service.status import ServiceStatus, Verdict
+from claude_flow.service.status import MainProcess, Resources, ServiceStatus, Verdict
 
-__all__ = ["ServiceManager", "ServiceStatus", "Verdict"]
+__all__ = ["MainProcess", "Resources", "ServiceManager", "ServiceStatus", "Verdict"]

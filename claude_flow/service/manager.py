@@ -6,32 +6,35 @@ import logging
 import os
 import shutil
 import signal as signals
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
-
 from claude_flow.config import ConfigManager
 from claude_flow.errors import EXIT_CONFIGURATION, ServiceError
-from claude_flow.ports import Clock, ServiceUnits, UnitState
+from claude_flow.ports import Clock, Journal, JournalLine, ServiceUnits, UnitState, UnitUsage
 from claude_flow.service.client import DaemonClient, DaemonUnreachableError
 from claude_flow.service.places import daemon_address
+from claude_flow.service.processes import ProcessStatus, ProcessWatch, family
 from claude_flow.service.status import (
     HealthStatus,
-    ProcessStatus,
+    MainProcess,
     Resources,
     ServiceStatus,
     write_status,
 )
+from claude_flow.systemd.journal_tail import SystemdJournal
 from claude_flow.systemd.manager import SystemdUnits
 
 _log = logging.getLogger(__name__)
 
 _KILLED_SECONDS = 10.0
-
-_Seen = TypeVar("_Seen")
+_ANSWER_SECONDS = 30.0
+_CPU_INTERVAL_SECONDS = 0.1
+_JOURNAL_LINES = 10
 
 
 def _utc_now() -> datetime:
@@ -42,8 +45,9 @@ class ServiceManager:
     """The daemon on this host, as systemd runs it. All methods block.
 
     Time-outs are in seconds; None takes the configured ones. Every method that asks systemd
-    for something raises ServiceError if systemd is not there, refuses, or does not get the
-    service there in time.
+    for something raises ServiceError if systemd or its bus is not there, the unit is missing,
+    this user may not, or the service does not get there in time; the error tells the unit's own
+    result.
     """
 
     def __init__(
@@ -51,13 +55,19 @@ class ServiceManager:
         config: ConfigManager,
         *,
         units: ServiceUnits | None = None,
+        journal: Journal | None = None,
         environ: Mapping[str, str] | None = None,
         now: Clock = _utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._config = config
         self._units = SystemdUnits() if units is None else units
+        self._journal = SystemdJournal() if journal is None else journal
         self._environ = os.environ if environ is None else environ
         self._now = now
+        self._monotonic = monotonic
+        self._sleep = sleep
 
     @property
     def unit(self) -> str:
@@ -108,19 +118,19 @@ class ServiceManager:
             )
         self._units.reload(self.unit, timeout_seconds=self._start_seconds(timeout))
 
-    def enable(self) -> None:
+    def enable(self, timeout: float = _ANSWER_SECONDS) -> None:
         """Start the service at every boot from now on."""
-        self._units.enable(self.unit)
+        self._units.enable(self.unit, timeout_seconds=timeout)
 
-    def disable(self) -> None:
+    def disable(self, timeout: float = _ANSWER_SECONDS) -> None:
         """No longer start the service at boot; it goes on if it runs."""
-        self._units.disable(self.unit)
+        self._units.disable(self.unit, timeout_seconds=timeout)
 
-    def kill(self, signal: int = signals.SIGKILL) -> None:
+    def kill(self, signal: int = signals.SIGKILL, timeout: float = _ANSWER_SECONDS) -> None:
         """Send a signal to every process of the service."""
         if not self._is_still_there():
             raise ServiceError(f"{self.unit} is not running: there is nothing to kill")
-        self._units.kill(self.unit, signal=signal)
+        self._units.kill(self.unit, signal=signal, timeout_seconds=timeout)
 
     def is_active(self) -> bool:
         """Whether systemd has the service running."""
@@ -130,23 +140,41 @@ class ServiceManager:
         """Whether the daemon answers and says that it is well; a warning is well."""
         return self._health().is_healthy
 
-    def status(self) -> ServiceStatus:
+    def log_namespace(self) -> str | None:
+        """The journal's namespace that the service logs to; None for the host's own journal."""
+        return self._units.log_namespace(self.unit)
+
+    def status(self, *, journal_lines: int = _JOURNAL_LINES) -> ServiceStatus:
         """All that is known, also without systemd; written to the status file too.
 
         A status file that cannot be written is logged, not raised: reading the status must
         work for users who may not write there.
         """
         unit, unit_error = self._unit_state()
+        usage = self._usage(unit)
+        # The health's answer and the journal fall into the interval that the CPU is watched.
+        watch = ProcessWatch(
+            _pids(unit, usage),
+            shortest_seconds=_CPU_INTERVAL_SECONDS,
+            monotonic=self._monotonic,
+            sleep=self._sleep,
+        )
+        health = self._health()
+        journal, journal_error = self._tail(unit, journal_lines)
+        processes = watch.finish()
         status = ServiceStatus(
             at=self._now(),
             unit=unit,
             unit_error=unit_error,
-            process=self._process(unit.main_pid if unit else None),
-            resources=self._resources(unit),
-            health=self._health(),
+            process=_main_process(unit, usage, processes),
+            processes=processes,
+            resources=self._resources(usage, processes, watch.seconds),
+            health=health,
+            journal=journal,
+            journal_error=journal_error,
         )
         try:
-            write_status(Path(self._config.get("monitoring.status_file")), status.to_dict())
+            write_status(Path(self._config.get("monitoring.status_file")), status)
         except ServiceError as error:
             _log.info("%s", error)
         return status
@@ -206,44 +234,80 @@ class ServiceManager:
             detail=answer.get("output"),
         )
 
-    def _resources(self, unit: UnitState | None) -> Resources:
+    def _usage(self, unit: UnitState | None) -> UnitUsage:
+        if unit is None or unit.load == "not-found":
+            return UnitUsage()
+        try:
+            return self._units.usage(self.unit)
+        except ServiceError as error:
+            _log.info("%s", error)  # it has just been asked for its state
+            return UnitUsage()
+
+    def _tail(
+        self, unit: UnitState | None, lines: int
+    ) -> tuple[tuple[JournalLine, ...], str | None]:
+        if unit is None or lines == 0:
+            return (), None
+        try:
+            found = self._journal.tail(self.unit, self.log_namespace(), lines)
+        except ServiceError as error:
+            return (), error.message
+        return tuple(found), None
+
+    def _resources(
+        self, usage: UnitUsage, processes: tuple[ProcessStatus, ...], seconds: float
+    ) -> Resources:
         try:
             disk = shutil.disk_usage(self._config.get("service.state_directory"))
         except OSError:
             disk = None
+        percent = _sum(process.cpu_percent for process in processes)
         return Resources(
-            memory_bytes=unit.memory_bytes if unit else None,
-            cpu_seconds=unit.cpu_seconds if unit else None,
-            tasks=unit.tasks if unit else None,
+            memory_bytes=usage.memory_bytes,
+            memory_max_bytes=usage.memory_max_bytes,
+            oom_kills=usage.oom_kills,
+            cpu_seconds=usage.cpu_seconds,
+            cpu_percent=None if percent is None else round(percent, 1),
+            cpu_quota_percent=usage.cpu_quota_percent,
+            interval_seconds=round(seconds, 3) if processes else None,
+            throttled_seconds=usage.throttled_seconds,
+            tasks=usage.tasks,
+            tasks_max=usage.tasks_max,
+            open_files=_sum(process.open_files for process in processes),
+            connections=_sum(process.connections for process in processes),
+            read_bytes=_sum(process.read_bytes for process in processes),
+            written_bytes=_sum(process.written_bytes for process in processes),
             disk_free_bytes=disk.free if disk else None,
             disk_total_bytes=disk.total if disk else None,
         )
 
-    def _process(self, pid: int | None) -> ProcessStatus | None:
-        if pid is None:
-            return None
-        try:
-            process = psutil.Process(pid)
-            started_at = datetime.fromtimestamp(process.create_time(), UTC)
-        except psutil.Error:  # it has just ended
-            return None
-        cpu = _allowed(process.cpu_times)
-        memory = _allowed(process.memory_info)
-        children = _allowed(lambda: process.children(recursive=True))
-        return ProcessStatus(
-            pid=pid,
-            started_at=started_at,
-            uptime_seconds=max(0.0, (self._now() - started_at).total_seconds()),
-            cpu_seconds=round(cpu.user + cpu.system, 3) if cpu else None,
-            memory_bytes=memory.rss if memory else None,
-            threads=_allowed(process.num_threads),
-            open_files=_allowed(process.num_fds),
-            children=None if children is None else len(children),
-        )
+
+_Figure = TypeVar("_Figure", int, float)
 
 
-def _allowed(look: Callable[[], _Seen]) -> _Seen | None:
-    try:
-        return look()
-    except psutil.Error:
+def _sum(figures: Iterable[_Figure | None]) -> _Figure | None:
+    """The sum of what is known; None if nothing is."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _pids(unit: UnitState | None, usage: UnitUsage) -> Iterable[int]:
+    if usage.pids or unit is None or unit.main_pid is None:
+        return usage.pids
+    return family(unit.main_pid)  # where control groups are not told
+
+
+def _main_process(
+    unit: UnitState | None, usage: UnitUsage, processes: tuple[ProcessStatus, ...]
+) -> MainProcess | None:
+    if unit is None or usage.main_started_at is None or usage.main_uptime_seconds is None:
         return None
+    main = next((each for each in processes if each.pid == unit.main_pid), None)
+    if main is None:
+        return None
+    return MainProcess(
+        **asdict(main),
+        started_at=usage.main_started_at,
+        uptime_seconds=usage.main_uptime_seconds,
+        children=len(processes) - 1,
+    )

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 from claude_flow.errors import ServiceError
 from claude_flow.journal import redactor
 from claude_flow.model.run import to_rfc3339
-from claude_flow.ports import UnitState
+from claude_flow.ports import JournalLine, UnitState
+from claude_flow.service.processes import ProcessStatus
 
 _PUBLIC_MODE = 0o644  # there is nothing secret in it, and monitoring reads it as another user
 
@@ -29,52 +30,51 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStatus:
-    """The daemon's main process; None where this user may not look."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainProcess(ProcessStatus):
+    """The daemon's main process; ``children`` are the service's other ones, all generations."""
 
-    pid: int
     started_at: datetime
     uptime_seconds: float
-    cpu_seconds: float | None
-    memory_bytes: int | None
-    threads: int | None
-    open_files: int | None
-    children: int | None
+    children: int
 
     def to_dict(self) -> dict[str, Any]:
         """The process as JSON."""
-        return {
-            "pid": self.pid,
+        return asdict(self) | {
             "started_at": to_rfc3339(self.started_at),
             "uptime_seconds": round(self.uptime_seconds, 3),
-            "cpu_seconds": self.cpu_seconds,
-            "memory_bytes": self.memory_bytes,
-            "threads": self.threads,
-            "open_files": self.open_files,
-            "children": self.children,
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What the whole service, its attempts included, uses, and what its disk has left."""
+    """What the whole service uses and may use, and what its disk has left.
+
+    Open files, connections and storage are sums over the processes that this user may see; the
+    rest is what systemd and the kernel count for the unit. Both percentages are of one core,
+    ``cpu_percent`` over ``interval_seconds``.
+    """
 
     memory_bytes: int | None = None
+    memory_max_bytes: int | None = None
+    oom_kills: int | None = None
     cpu_seconds: float | None = None
+    cpu_percent: float | None = None
+    cpu_quota_percent: float | None = None
+    interval_seconds: float | None = None
+    throttled_seconds: float | None = None
     tasks: int | None = None
+    tasks_max: int | None = None
+    open_files: int | None = None
+    connections: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
     disk_free_bytes: int | None = None
     disk_total_bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The resources as JSON."""
-        return {
-            "memory_bytes": self.memory_bytes,
-            "cpu_seconds": self.cpu_seconds,
-            "tasks": self.tasks,
-            "disk_free_bytes": self.disk_free_bytes,
-            "disk_total_bytes": self.disk_total_bytes,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +110,22 @@ class HealthStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """The service as its unit, its process, its resources and its own word tell it.
+    """The service as its unit, its processes, its resources, its journal and its own word tell it.
 
-    ``unit`` is None where systemd could not be asked; ``unit_error`` says why.
+    ``unit`` is None where systemd could not be asked; ``unit_error`` says why. ``processes``
+    are all that the service has, parents before their children; ``journal`` is its end, oldest
+    first, and ``journal_error`` says why it could not be read.
     """
 
     at: datetime
     unit: UnitState | None
     unit_error: str | None
-    process: ProcessStatus | None
+    process: MainProcess | None
     resources: Resources
     health: HealthStatus
+    processes: tuple[ProcessStatus, ...] = ()
+    journal: tuple[JournalLine, ...] = ()
+    journal_error: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -141,9 +146,22 @@ class ServiceStatus:
             "unit": None if self.unit is None else _unit_to_dict(self.unit),
             "unit_error": self.unit_error,
             "process": None if self.process is None else self.process.to_dict(),
+            "processes": [asdict(process) for process in self.processes],
             "resources": self.resources.to_dict(),
             "health": self.health.to_dict(),
+            "journal": [_line_to_dict(line) for line in self.journal],
+            "journal_error": self.journal_error,
         }
+
+
+def _line_to_dict(line: JournalLine) -> dict[str, Any]:
+    return {
+        "at": to_rfc3339(line.at),
+        "priority": line.priority,
+        "identifier": line.identifier,
+        "message": line.message,
+        "run_id": line.run_id,
+    }
 
 
 def _unit_to_dict(unit: UnitState) -> dict[str, Any]:
@@ -162,9 +180,13 @@ def _unit_to_dict(unit: UnitState) -> dict[str, Any]:
     }
 
 
-def write_status(path: Path, status: Mapping[str, Any]) -> None:
-    """Replace the status file as a whole, never half. Raises ServiceError."""
-    text = redactor.redact(json.dumps(status, indent=2)) + "\n"
+def write_status(path: Path, status: ServiceStatus) -> None:
+    """Replace the status file as a whole, never half. Raises ServiceError.
+
+    The journal's lines stay out: the file is for everybody on the host, the journal is not.
+    """
+    public = replace(status, journal=(), journal_error=None)
+    text = redactor.redact(json.dumps(public.to_dict(), indent=2)) + "\n"
     try:
         # A name nobody can guess: the directory may belong to a less trusted user.
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

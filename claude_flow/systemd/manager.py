@@ -1,36 +1,24 @@
-"""Service units over D-Bus: org.freedesktop.systemd1(5)."""
+"""Service units over D-Bus: what ``ports.ServiceUnits`` promises."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
-from sdbus import SdBus, sd_bus_open_system
-from sdbus.exceptions import (
-    DbusAccessDeniedError,
-    DbusInteractiveAuthorizationRequiredError,
-    SdBusBaseError,
-    SdBusLibraryError,
-    SdBusUnmappedMessageError,
-)
-from sdbus.sd_bus_internals import SdBusMessage
+from sdbus import sd_bus_open_system
 
 from claude_flow.errors import ServiceError
-from claude_flow.ports import UnitState
+from claude_flow.ports import UnitState, UnitUsage
+from claude_flow.systemd.bus import CALL_TIMEOUT_SECONDS, NAME, Bus, OpenBus, connect
+from claude_flow.systemd.cgroup import CGROUP_ROOT, memory_kills, throttled_seconds
 
-_NAME = "org.freedesktop.systemd1"
-_PATH = "/org/freedesktop/systemd1"
-_MANAGER = f"{_NAME}.Manager"
-_UNSET = 2**64 - 1  # systemd's "not counted"
-_CALL_TIMEOUT_SECONDS = 30.0
-
-_Answer = TypeVar("_Answer")
+_UNSET = 2**64 - 1  # systemd's "not counted" and "not limited"
+_MICROSECONDS = 1_000_000
 
 _VERBS = {
     "StartUnit": "start",
@@ -47,8 +35,16 @@ class SystemdUnits:
     outlives a restart of the bus.
     """
 
-    def __init__(self, open_bus: Callable[[], SdBus] = sd_bus_open_system) -> None:
+    def __init__(
+        self,
+        open_bus: OpenBus = sd_bus_open_system,
+        *,
+        cgroup_root: Path = CGROUP_ROOT,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._open_bus = open_bus
+        self._cgroup_root = cgroup_root
+        self._monotonic = monotonic
 
     def start(self, unit: str, *, timeout_seconds: float) -> None:
         """See ``ServiceUnits.start``."""
@@ -66,169 +62,124 @@ class SystemdUnits:
         """See ``ServiceUnits.reload``."""
         self._finish_job("ReloadUnit", unit, timeout_seconds)
 
-    def enable(self, unit: str) -> None:
+    def enable(self, unit: str, *, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         """See ``ServiceUnits.enable``."""
         runtime, force = False, True  # for good, and over a link that is already there
+        with connect(
+            f"enable {unit}", timeout_seconds=timeout_seconds, open_bus=self._open_bus
+        ) as bus:
+            _require_loaded(_read_state(bus, unit))
+            bus.manager("EnableUnitFiles", "asbb", [unit], runtime, force)
+            bus.manager("Reload")
 
-        async def enable(bus: _Bus) -> None:
-            await bus.manager("EnableUnitFiles", "asbb", [unit], runtime, force)
-            await bus.manager("Reload")
-
-        self._with_bus(f"enable {unit}", enable)
-
-    def disable(self, unit: str) -> None:
+    def disable(self, unit: str, *, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         """See ``ServiceUnits.disable``."""
         runtime = False
+        with connect(
+            f"disable {unit}", timeout_seconds=timeout_seconds, open_bus=self._open_bus
+        ) as bus:
+            _require_loaded(_read_state(bus, unit))
+            bus.manager("DisableUnitFiles", "asb", [unit], runtime)
+            bus.manager("Reload")
 
-        async def disable(bus: _Bus) -> None:
-            await bus.manager("DisableUnitFiles", "asb", [unit], runtime)
-            await bus.manager("Reload")
-
-        self._with_bus(f"disable {unit}", disable)
-
-    def kill(self, unit: str, *, signal: int, whom: str = "all") -> None:
+    def kill(
+        self,
+        unit: str,
+        *,
+        signal: int,
+        whom: str = "all",
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> None:
         """See ``ServiceUnits.kill``."""
-
-        async def kill(bus: _Bus) -> None:
-            await bus.manager("KillUnit", "ssi", unit, whom, signal)
-
-        self._with_bus(f"send signal {signal} to {unit}", kill)
+        what = f"send signal {signal} to {unit}"
+        with connect(what, timeout_seconds=timeout_seconds, open_bus=self._open_bus) as bus:
+            _require_loaded(_read_state(bus, unit))
+            bus.manager("KillUnit", "ssi", unit, whom, signal)
 
     def reset_failed(self, unit: str) -> None:
         """See ``ServiceUnits.reset_failed``."""
-
-        async def reset(bus: _Bus) -> None:
-            await bus.manager("ResetFailedUnit", "s", unit)
-
-        self._with_bus(f"reset {unit}", reset)
+        with connect(f"reset {unit}", open_bus=self._open_bus) as bus:
+            bus.manager("ResetFailedUnit", "s", unit)
 
     def state(self, unit: str) -> UnitState:
         """See ``ServiceUnits.state``."""
+        with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
+            return _read_state(bus, unit)
 
-        async def state(bus: _Bus) -> UnitState:
-            return await _read_state(bus, unit)
+    def usage(self, unit: str) -> UnitUsage:
+        """See ``ServiceUnits.usage``."""
+        with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
+            path = bus.manager("LoadUnit", "s", unit)
+            service = bus.properties(path, "Service")
+            group = service.get("ControlGroup", "")
+            found = bus.call(path, f"{NAME}.Service", "GetProcesses") if group else []
+        directory = self._cgroup_root / group.lstrip("/") if group else None
+        started = service.get("ExecMainStartTimestampMonotonic", 0) / _MICROSECONDS
+        is_up = bool(service.get("MainPID"))
+        return UnitUsage(
+            pids=tuple(sorted(pid for _group, pid, _command in found)),
+            main_started_at=_moment(service["ExecMainStartTimestamp"]) if is_up else None,
+            main_uptime_seconds=max(0.0, self._monotonic() - started) if is_up else None,
+            memory_bytes=_counted(service.get("MemoryCurrent")),
+            memory_max_bytes=_counted(service.get("MemoryMax")),
+            cpu_seconds=_seconds(_counted(service.get("CPUUsageNSec"))),
+            cpu_quota_percent=_percent(_counted(service.get("CPUQuotaPerSecUSec"))),
+            tasks=_counted(service.get("TasksCurrent")),
+            tasks_max=_counted(service.get("TasksMax")),
+            read_bytes=_counted(service.get("IOReadBytes")),
+            written_bytes=_counted(service.get("IOWriteBytes")),
+            oom_kills=memory_kills(directory),
+            throttled_seconds=throttled_seconds(directory),
+        )
 
-        return self._with_bus(f"look at {unit}", state)
+    def log_namespace(self, unit: str) -> str | None:
+        """See ``ServiceUnits.log_namespace``."""
+        with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
+            path = bus.manager("LoadUnit", "s", unit)
+            return bus.property(path, "Service", "LogNamespace") or None
 
     def _finish_job(self, member: str, unit: str, timeout_seconds: float) -> None:
         verb = _VERBS[member]
 
-        async def finish(bus: _Bus) -> None:
-            _require_loaded(await _read_state(bus, unit))
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    result = await bus.job(member, unit)
-            except TimeoutError:
-                state = await _read_state(bus, unit)
-                raise ServiceError(
-                    f"{unit} did not {verb} within {timeout_seconds:g} s and is {state.active}",
-                    hint=f"see what it does with: journalctl -u {unit} -e",
-                ) from None
-            if result != "done":
-                raise _job_failed(verb, result, await _read_state(bus, unit))
-
-        self._with_bus(f"{verb} {unit}", finish)
-
-    def _with_bus(self, what: str, do: Callable[[_Bus], Coroutine[Any, Any, _Answer]]) -> _Answer:
-        async def talk() -> _Answer:
-            async with _connect(self._open_bus) as bus:
-                return await do(bus)
+        async def finish() -> None:
+            with connect(f"{verb} {unit}", open_bus=self._open_bus) as bus:
+                _require_loaded(_read_state(bus, unit))
+                try:
+                    async with asyncio.timeout(timeout_seconds):
+                        result = await bus.job(member, unit)
+                except TimeoutError:
+                    raise _job_late(verb, timeout_seconds, _read_state(bus, unit)) from None
+                if result != "done":
+                    raise _job_failed(verb, result, _read_state(bus, unit))
 
         # A thread of its own: the caller may well be inside an event loop already.
         with ThreadPoolExecutor(1, thread_name_prefix="systemd") as pool:
-            try:
-                return pool.submit(asyncio.run, talk()).result()
-            except SdBusBaseError as error:
-                raise _refused(what, error) from error
+            pool.submit(asyncio.run, finish()).result()
 
 
-class _Bus:
-    """One connection, speaking to systemd's manager object."""
+def _read_state(bus: Bus, unit: str) -> UnitState:
+    # Few properties by name: all of a service take systemd four times as long.
+    [(name, _about, load, active, sub, _follows, path, *_job)] = bus.manager(
+        "ListUnitsByNames", "as", [unit]
+    )
 
-    def __init__(self, bus: SdBus) -> None:
-        self._bus = bus
+    def of_service(property_name: str) -> Any:
+        if not name.endswith(".service"):
+            return None
+        return bus.property(path, "Service", property_name)
 
-    async def manager(self, member: str, signature: str = "", *args: Any) -> Any:
-        return await self._call(_PATH, _MANAGER, member, signature, *args)
-
-    async def properties(self, path: str, interface: str) -> dict[str, Any]:
-        answer = await self._call(
-            path, "org.freedesktop.DBus.Properties", "GetAll", "s", f"{_NAME}.{interface}"
-        )
-        return {name: value for name, (_signature, value) in answer.items()}
-
-    async def job(self, member: str, unit: str) -> str:
-        """Ask for a job and wait for its end; systemd's word for how it ended."""
-        removed: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-
-        def on_removed(message: SdBusMessage) -> None:
-            _id, path, _unit, result = message.parse_to_tuple()
-            removed.put_nowait((path, result))
-
-        # Listen before asking: a quick job is gone before the answer is read.
-        slot = await self._bus.match_signal_async(_NAME, _PATH, _MANAGER, "JobRemoved", on_removed)
-        try:
-            await self.manager("Subscribe")
-            job = await self.manager(member, "ss", unit, "replace")
-            while True:
-                path, result = await removed.get()
-                if path == job:
-                    return result
-        finally:
-            slot.close()
-
-    async def _call(
-        self, path: str, interface: str, member: str, signature: str, *args: Any
-    ) -> Any:
-        message = self._bus.new_method_call_message(_NAME, path, interface, member)
-        if signature:
-            message.append_data(signature, *args)
-        answer = (await self._bus.call_async(message)).parse_to_tuple()
-        return answer[0] if len(answer) == 1 else answer
-
-
-@asynccontextmanager
-async def _connect(open_bus: Callable[[], SdBus]) -> AsyncIterator[_Bus]:
-    try:
-        bus = open_bus()
-    except SdBusLibraryError as error:
-        raise ServiceError(
-            f"systemd cannot be reached over D-Bus: {_errno_text(error)}",
-            hint="this host or container does not run systemd (or its bus is down); "
-            "run claude-flow-service in the foreground instead",
-        ) from error
-    bus.method_call_timeout_usec = int(_CALL_TIMEOUT_SECONDS * 1_000_000)
-    try:
-        yield _Bus(bus)
-    finally:
-        bus.close()
-
-
-def _errno_text(error: SdBusLibraryError) -> str:
-    """What went wrong, out of a text that names the library's source line and an errno."""
-    number = re.search(r"error number: (\d+)", str(error))
-    return os.strerror(int(number[1])) if number else str(error)
-
-
-async def _read_state(bus: _Bus, unit: str) -> UnitState:
-    path = await bus.manager("LoadUnit", "s", unit)
-    about = await bus.properties(path, "Unit")
-    service = await bus.properties(path, "Service") if unit.endswith(".service") else {}
     return UnitState(
-        unit=about["Id"],
-        load=about["LoadState"],
-        active=about["ActiveState"],
-        sub=about["SubState"],
-        file=about["UnitFileState"],
-        result=service.get("Result", "success"),
-        main_pid=service.get("MainPID") or None,
-        exit_status=service.get("ExecMainStatus") if service.get("ExecMainCode") else None,
-        restarts=service.get("NRestarts", 0),
-        status_text=service.get("StatusText") or None,
-        active_since=_moment(about["ActiveEnterTimestamp"]),
-        memory_bytes=_counted(service.get("MemoryCurrent")),
-        cpu_seconds=_seconds(_counted(service.get("CPUUsageNSec"))),
-        tasks=_counted(service.get("TasksCurrent")),
+        unit=name,
+        load=load,
+        active=active,
+        sub=sub,
+        file=bus.property(path, "Unit", "UnitFileState"),
+        result=of_service("Result") or "success",
+        main_pid=of_service("MainPID") or None,
+        exit_status=of_service("ExecMainStatus") if of_service("ExecMainCode") else None,
+        restarts=of_service("NRestarts") or 0,
+        status_text=of_service("StatusText") or None,
+        active_since=_moment(bus.property(path, "Unit", "ActiveEnterTimestamp")),
     )
 
 
@@ -240,8 +191,14 @@ def _seconds(nanoseconds: int | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1_000_000_000
 
 
+def _percent(microseconds_per_second: int | None) -> float | None:
+    return (
+        None if microseconds_per_second is None else microseconds_per_second * 100 / _MICROSECONDS
+    )
+
+
 def _moment(microseconds: int) -> datetime | None:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC) if microseconds else None
+    return datetime.fromtimestamp(microseconds / _MICROSECONDS, UTC) if microseconds else None
 
 
 def _require_loaded(state: UnitState) -> None:
@@ -257,23 +214,17 @@ def _require_loaded(state: UnitState) -> None:
         )
 
 
+def _job_late(verb: str, seconds: float, state: UnitState) -> ServiceError:
+    return ServiceError(
+        f"{state.unit} did not {verb} within {seconds:g} s and is {state.active} ({state.sub})",
+        hint="see what it does with: claude-flowctl logs",
+    )
+
+
 def _job_failed(verb: str, result: str, state: UnitState) -> ServiceError:
     status = "" if state.exit_status is None else f", exit status {state.exit_status}"
     why = f"{state.result}{status}" if result == "failed" else f"the job is {result}"
     return ServiceError(
         f"{state.unit} did not {verb}: {why}; it is {state.active}",
-        hint=f"see why with: journalctl -u {state.unit} -e",
-    )
-
-
-def _refused(what: str, error: SdBusBaseError) -> ServiceError:
-    denied = (DbusAccessDeniedError, DbusInteractiveAuthorizationRequiredError)
-    if isinstance(error, denied):
-        return ServiceError(f"systemd does not let this user {what}", hint="try it with sudo")
-    # Unmapped errors hold the error's name before its text.
-    texts = error.args[1:] if isinstance(error, SdBusUnmappedMessageError) else error.args
-    text = " ".join(str(part) for part in texts) or type(error).__name__
-    return ServiceError(
-        f"systemd refused to {what}: {text}",
-        hint="systemd's own journal may say more: journalctl -b _PID=1 -e",
+        hint="see why with: claude-flowctl logs",
     )

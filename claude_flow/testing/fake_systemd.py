@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from sdbus import (
     DbusInterfaceCommonAsync,
     SdBus,
@@ -70,9 +71,18 @@ class _UnitProperties(DbusInterfaceCommonAsync, interface_name=f"{_NAME}.Unit"):
     def id_(self) -> str:
         return self.process.file.name
 
+    @property
+    def load(self) -> str:
+        return "loaded" if self.process.file.argv else "not-found"
+
+    @property
+    def sub(self) -> str:
+        words = {"active": "running", "inactive": "dead"}
+        return words.get(self.process.active, self.process.active)
+
     @dbus_property_async("s")
     def load_state(self) -> str:
-        return "loaded" if self.process.file.argv else "not-found"
+        return self.load
 
     @dbus_property_async("s")
     def active_state(self) -> str:
@@ -80,9 +90,7 @@ class _UnitProperties(DbusInterfaceCommonAsync, interface_name=f"{_NAME}.Unit"):
 
     @dbus_property_async("s")
     def sub_state(self) -> str:
-        return {"active": "running", "inactive": "dead"}.get(
-            self.process.active, self.process.active
-        )
+        return self.sub
 
     @dbus_property_async("s")
     def unit_file_state(self) -> str:
@@ -125,8 +133,39 @@ class _Unit(_UnitProperties, interface_name=f"{_NAME}.Service"):
         return self.process.status_text
 
     @dbus_property_async("t")
+    def exec_main_start_timestamp(self) -> int:
+        return self.process.started_at
+
+    @dbus_property_async("t")
+    def exec_main_start_timestamp_monotonic(self) -> int:
+        return self.process.started_monotonic
+
+    @dbus_property_async("s")
+    def control_group(self) -> str:
+        return f"/system.slice/{self.process.file.name}" if self.process.pid else ""
+
+    @dbus_method_async("", "a(sus)")
+    async def get_processes(self) -> list[tuple[str, int, str]]:
+        """The processes of the unit's control group."""
+        group, main = f"/system.slice/{self.process.file.name}", self.process.pid
+        pids = [main, *_descendants(main)] if main else []
+        return [(group, pid, "") for pid in pids]
+
+    @dbus_property_async("s")
+    def log_namespace(self) -> str:
+        return ""
+
+    @dbus_property_async("t")
     def memory_current(self) -> int:
         return _UNSET
+
+    @dbus_property_async("t")
+    def memory_max(self) -> int:
+        return 2 * 1024**3
+
+    @dbus_property_async("t", property_name="CPUQuotaPerSecUSec")
+    def cpu_quota(self) -> int:
+        return 2_000_000
 
     @dbus_property_async("t", property_name="CPUUsageNSec")
     def cpu_usage(self) -> int:
@@ -149,6 +188,8 @@ class Process:
         self.exit_status = 0
         self.status_text = ""
         self.active_since = 0
+        self.started_at = 0
+        self.started_monotonic = 0
         self._environ = environ
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -168,6 +209,8 @@ class Process:
             *self.file.argv, env={**self._environ, "NOTIFY_SOCKET": address}
         )
         self.pid = self._process.pid
+        self.started_at = time.time_ns() // 1000
+        self.started_monotonic = time.monotonic_ns() // 1000
         if not self.file.is_notify:
             self._ready.set()
         ready = asyncio.create_task(self._ready.wait())
@@ -255,6 +298,19 @@ class Manager(DbusInterfaceCommonAsync, interface_name=f"{_NAME}.Manager"):
         self._jobs: dict[int, asyncio.Task[None]] = {}
         self._job_number = 0
         self._subscribers: set[str] = set()
+
+    @dbus_method_async("as", "a(ssssssouso)")
+    async def list_units_by_names(
+        self, names: list[str]
+    ) -> list[tuple[str, str, str, str, str, str, str, int, str, str]]:
+        """The units in short; those that do not exist are "not-found"."""
+        found = []
+        for name in names:
+            unit = self._unit(name)
+            path = _unit_path(name)
+            about = (name, name, unit.load, unit.process.active, unit.sub, "", path)
+            found.append((*about, 0, "", "/"))
+        return found
 
     @dbus_method_async("s", "o")
     async def load_unit(self, name: str) -> str:
@@ -370,6 +426,13 @@ class Manager(DbusInterfaceCommonAsync, interface_name=f"{_NAME}.Manager"):
             path = f"{_ROOT}/job/{number}"
             self.job_removed.emit((number, path, process.file.name, result))
         del self._jobs[number]
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 def _sender() -> str:

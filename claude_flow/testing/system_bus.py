@@ -27,6 +27,16 @@ _END_SECONDS = 20
 
 
 @contextmanager
+def message_bus(directory: Path) -> Iterator[dict[str, str]]:
+    """Run a bus with nobody on it; give the environment by which programs reach it.
+
+    Its socket is made in ``directory``, whose path must be short (about 90 characters).
+    """
+    with ExitStack() as ending:
+        yield {"DBUS_SYSTEM_BUS_ADDRESS": _start_bus(directory, ending)}
+
+
+@contextmanager
 def fake_systemd(
     directory: Path,
     units: Mapping[str, Sequence[str]],
@@ -42,7 +52,7 @@ def fake_systemd(
     is made in ``directory``, whose path must be short (about 90 characters).
     """
     with ExitStack() as ending:
-        address = _start_bus(directory, ending)
+        reach = ending.enter_context(message_bus(directory))
         argv = [sys.executable, "-m", "claude_flow.testing.fake_systemd"]
         for name, command in units.items():
             argv += ["--unit", f"{name}={json.dumps(list(command))}"]
@@ -50,7 +60,6 @@ def fake_systemd(
             argv += ["--notify", name]
         for name in protected:
             argv += ["--protected", name]
-        reach = {"DBUS_SYSTEM_BUS_ADDRESS": address}
         manager = subprocess.Popen(
             argv, env={**environ, **reach}, stdout=subprocess.PIPE, text=True
         )

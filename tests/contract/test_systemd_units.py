@@ -9,15 +9,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from claude_flow.errors import ServiceError
 from claude_flow.ports import ServiceUnits
 from claude_flow.systemd.manager import SystemdUnits
-from claude_flow.testing.system_bus import fake_systemd
+from claude_flow.testing.system_bus import fake_systemd, message_bus
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 _NOTIFY = [
@@ -83,11 +85,20 @@ def test_a_unit_runs_between_start_and_stop(units: ServiceUnits) -> None:
     os.kill(state.main_pid, 0)
     assert state.active_since is not None
     assert before <= state.active_since <= datetime.now(UTC)
-    assert state.memory_bytes is None, "what systemd does not count is None, not 2**64 - 1"
+    usage = units.usage("plain.service")
+    assert usage.pids == (state.main_pid,)
+    assert usage.memory_bytes is None, "what systemd does not count is None, not 2**64 - 1"
+    assert (usage.memory_max_bytes, usage.cpu_quota_percent) == (2 * 1024**3, 200)
+    assert usage.main_started_at is not None
+    assert before <= usage.main_started_at <= datetime.now(UTC)
+    assert usage.main_uptime_seconds is not None
+    assert 0 <= usage.main_uptime_seconds < 60
+    assert units.log_namespace("plain.service") is None
     units.stop("plain.service", timeout_seconds=20)
     after = units.state("plain.service")
     assert (after.active, after.main_pid) == ("inactive", None)
     assert not after.is_active
+    assert units.usage("plain.service").pids == ()
 
 
 def test_start_and_stop_may_be_repeated(units: ServiceUnits) -> None:
@@ -130,7 +141,7 @@ def test_reload_reaches_the_daemon(units: ServiceUnits) -> None:
 def test_a_daemon_that_ends_before_it_is_ready_is_an_error(units: ServiceUnits) -> None:
     with pytest.raises(ServiceError, match=r"broken\.service did not start: exit-code.* 78") as got:
         units.start("broken.service", timeout_seconds=20)
-    assert "journalctl" in (got.value.hint or "")
+    assert "claude-flowctl logs" in (got.value.hint or "")
     state = units.state("broken.service")
     assert (state.active, state.result, state.exit_status) == ("failed", "exit-code", 78)
     units.reset_failed("broken.service")
@@ -172,8 +183,16 @@ def test_enable_and_disable(units: ServiceUnits) -> None:
 
 def test_a_unit_that_does_not_exist(units: ServiceUnits) -> None:
     assert units.state("nowhere.service").load == "not-found"
-    with pytest.raises(ServiceError, match=r"no unit nowhere\.service"):
-        units.start("nowhere.service", timeout_seconds=20)
+    assert units.usage("nowhere.service").pids == ()
+    acts: list[Callable[[], None]] = [
+        lambda: units.start("nowhere.service", timeout_seconds=20),
+        lambda: units.enable("nowhere.service"),
+        lambda: units.disable("nowhere.service"),
+        lambda: units.kill("nowhere.service", signal=signal.SIGTERM),
+    ]
+    for act in acts:
+        with pytest.raises(ServiceError, match=r"no unit nowhere\.service"):
+            act()
 
 
 def test_another_unit_is_not_ours_to_manage(units: ServiceUnits) -> None:
@@ -186,6 +205,57 @@ async def test_calls_from_inside_an_event_loop_work(units: ServiceUnits) -> None
     direct = units.state("plain.service")
     threaded = await asyncio.to_thread(units.state, "plain.service")
     assert direct == threaded
+
+
+def test_a_bus_that_goes_away_in_the_middle_of_a_job_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = {"silent.service": _SLEEP}
+    with (
+        tempfile.TemporaryDirectory(prefix="bus-") as directory,
+        ThreadPoolExecutor(1) as pool,
+        fake_systemd(Path(directory), silent, notify=list(silent)) as reach,
+    ):
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", reach["DBUS_SYSTEM_BUS_ADDRESS"])
+        units = SystemdUnits()
+        starting = pool.submit(units.start, "silent.service", timeout_seconds=60)
+        until(lambda: units.state("silent.service").active == "activating", "no start")
+        [bus] = [
+            process
+            for process in psutil.Process().children()
+            if any(directory in argument for argument in process.cmdline())
+        ]
+        bus.kill()
+        with pytest.raises(ServiceError, match="the message bus went away") as got:
+            starting.result(timeout=30)
+        assert "claude-flowctl status" in (got.value.hint or "")
+
+
+def test_a_bus_without_systemd_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="bus-") as directory,
+        message_bus(Path(directory)) as reach,
+    ):
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", reach["DBUS_SYSTEM_BUS_ADDRESS"])
+        with pytest.raises(ServiceError, match="no systemd on it") as got:
+            SystemdUnits().state("plain.service")
+    assert "foreground" in (got.value.hint or "")
+
+
+def test_what_the_kernel_counts_for_the_control_group(
+    bus: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus["DBUS_SYSTEM_BUS_ADDRESS"])
+    group = tmp_path / "system.slice" / "plain.service"
+    group.mkdir(parents=True)
+    (group / "memory.events").write_text("low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\n")
+    (group / "cpu.stat").write_text("usage_usec 9\nnr_throttled 3\nthrottled_usec 1500000\n")
+    units = SystemdUnits(cgroup_root=tmp_path)
+    units.start("plain.service", timeout_seconds=20)
+    usage = units.usage("plain.service")
+    assert (usage.oom_kills, usage.throttled_seconds) == (1, 1.5)
+    units.stop("plain.service", timeout_seconds=20)
+    assert units.usage("plain.service").oom_kills is None
 
 
 def test_a_host_without_systemd_is_told_apart(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,12 @@ def test_a_service_from_start_to_stop(host: Any) -> None:
     assert status["unit"]["status_text"] == "watching 2 repositories"
     assert status["process"]["pid"] == status["unit"]["main_pid"]
     assert status["process"]["memory_bytes"] > 1_000_000
+    assert [process["pid"] for process in status["processes"]] == [status["process"]["pid"]]
+    assert status["resources"]["connections"] >= 1, "it listens"
+    assert status["resources"]["cpu_quota_percent"] == 200
+    text = host.fine("status")
+    assert text.startswith("claude-flow.service: healthy\n")
+    assert "\nopen files:" in text
     assert status["health"]["status"] in {"pass", "warn"}
     assert host.fine("stop") == "claude-flow.service is stopped\n"
     assert host.ctl("status").returncode == 3
@@ -120,3 +127,21 @@ def test_the_library_does_the_same(host: Any) -> None:
     manager.reload()
     manager.stop(timeout=30)
     assert manager.status().verdict is Verdict.STOPPED
+
+
+def test_logs_become_journalctl_with_the_units_filter(host: Any, tmp_path: Path) -> None:
+    stand_in = tmp_path / "journalctl"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    host.environ["PATH"], kept = f"{tmp_path}:{host.environ['PATH']}", host.environ["PATH"]
+    try:
+        told = host.fine("logs", "-f", "-n", "5", "--run", "run-1", "--since", "1 hour ago")
+    finally:
+        host.environ["PATH"] = kept
+    assert told.splitlines() == [
+        "--unit=claude-flow.service",
+        "--lines=5",
+        "--follow",
+        "CLAUDE_FLOW_RUN_ID=run-1",
+        "--since=1 hour ago",
+    ]

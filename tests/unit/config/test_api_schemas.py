@@ -25,7 +25,7 @@ from claude_flow.model.run import (
     Usage,
 )
 from claude_flow.ports import Progress, UnitState
-from claude_flow.service.status import HealthStatus, ProcessStatus, Resources, ServiceStatus
+from claude_flow.service.status import HealthStatus, MainProcess, Resources, ServiceStatus
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -92,19 +92,26 @@ UNIT = UnitState(
     restarts=0,
     status_text="idle",
     active_since=NOW,
-    memory_bytes=1,
-    cpu_seconds=1.5,
-    tasks=3,
 )
-PROCESS = ProcessStatus(5, NOW, 7.5, 0.5, 10**8, 4, None, 0)
+PROCESS = MainProcess(
+    pid=5,
+    parent_pid=1,
+    name="python",
+    cpu_seconds=0.5,
+    memory_bytes=10**8,
+    started_at=NOW,
+    uptime_seconds=7.5,
+    children=0,
+)
 
 
 @pytest.mark.parametrize("unit", [UNIT, None])
 @pytest.mark.parametrize("process", [PROCESS, None])
-@pytest.mark.parametrize("resources", [Resources(), Resources(1, 2.5, 3, 4, 5)])
-def test_status(
-    unit: UnitState | None, process: ProcessStatus | None, resources: Resources
-) -> None:
+@pytest.mark.parametrize(
+    "resources",
+    [Resources(), Resources(memory_bytes=1, cpu_percent=2.5, oom_kills=0, disk_free_bytes=5)],
+)
+def test_status(unit: UnitState | None, process: MainProcess | None, resources: Resources) -> None:
     health = HealthStatus("pass", "127.0.0.1:8787", "0.1.0", {"loop:lastTick": []})
     status = ServiceStatus(NOW, unit, None, process, resources, health)
     validator("status").validate(status.to_dict())

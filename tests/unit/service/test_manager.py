@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 
 from claude_flow.config import ConfigManager
 from claude_flow.errors import ServiceError
-from claude_flow.ports import UnitState
+from claude_flow.ports import JournalLine, UnitState, UnitUsage
 from claude_flow.service import ServiceManager, Verdict
 
 _STATE = UnitState(
@@ -27,9 +30,6 @@ _STATE = UnitState(
     restarts=0,
     status_text=None,
     active_since=None,
-    memory_bytes=None,
-    cpu_seconds=None,
-    tasks=None,
 )
 
 
@@ -41,6 +41,7 @@ class Units:
     is_stubborn: bool = False
     start_fault: ServiceError | None = None
     after_start: UnitState | None = None
+    pids: tuple[int, ...] = ()
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     def start(self, unit: str, *, timeout_seconds: float) -> None:
@@ -61,14 +62,16 @@ class Units:
     def reload(self, unit: str, *, timeout_seconds: float) -> None:
         self.asked.append(("reload", unit, timeout_seconds))
 
-    def enable(self, unit: str) -> None:
-        self.asked.append(("enable", unit))
+    def enable(self, unit: str, *, timeout_seconds: float = 30) -> None:
+        self.asked.append(("enable", unit, timeout_seconds))
 
-    def disable(self, unit: str) -> None:
-        self.asked.append(("disable", unit))
+    def disable(self, unit: str, *, timeout_seconds: float = 30) -> None:
+        self.asked.append(("disable", unit, timeout_seconds))
 
-    def kill(self, unit: str, *, signal: int, whom: str = "all") -> None:
-        self.asked.append(("kill", unit, int(signal), whom))
+    def kill(
+        self, unit: str, *, signal: int, whom: str = "all", timeout_seconds: float = 30
+    ) -> None:
+        self.asked.append(("kill", unit, int(signal), whom, timeout_seconds))
         self.is_stubborn = False
 
     def reset_failed(self, unit: str) -> None:
@@ -78,6 +81,36 @@ class Units:
     def state(self, unit: str) -> UnitState:
         assert unit == self.seen.unit
         return self.seen
+
+    def usage(self, unit: str) -> UnitUsage:
+        assert unit == self.seen.unit
+        if self.seen.main_pid is None:
+            return UnitUsage()
+        return UnitUsage(
+            pids=self.pids,
+            main_started_at=datetime.now(UTC),
+            main_uptime_seconds=7.0,
+            memory_bytes=10**8,
+            memory_max_bytes=2 * 10**9,
+            oom_kills=1,
+        )
+
+    def log_namespace(self, unit: str) -> str | None:
+        assert unit == self.seen.unit
+        return "claude-flow"
+
+
+@dataclass
+class Log:
+    """A journal of one line, or one that may not be read."""
+
+    fault: ServiceError | None = None
+
+    def tail(self, unit: str, namespace: str | None, lines: int) -> list[JournalLine]:
+        if self.fault:
+            raise self.fault
+        message = f"{unit} in {namespace}, {lines} lines"
+        return [JournalLine(datetime.now(UTC), 6, "claude-flow", message)]
 
 
 @pytest.fixture
@@ -101,8 +134,13 @@ def units() -> Units:
 
 
 @pytest.fixture
-def manager(config: ConfigManager, units: Units) -> ServiceManager:
-    return ServiceManager(config, units=units, environ={})
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def manager(config: ConfigManager, units: Units, log: Log) -> ServiceManager:
+    return ServiceManager(config, units=units, journal=log, environ={})
 
 
 def test_time_outs_are_the_configured_ones_or_the_callers(
@@ -148,7 +186,7 @@ def test_what_does_not_stop_is_killed_only_by_force(manager: ServiceManager, uni
     assert "kill" not in [entry[0] for entry in units.asked]
     manager.stop(timeout=1, force=True)
     assert [entry[0] for entry in units.asked][1:] == ["stop", "kill", "stop", "reset_failed"]
-    assert ("kill", "claude-flow.service", 9, "all") in units.asked
+    assert ("kill", "claude-flow.service", 9, "all", 30) in units.asked
 
 
 def test_force_does_not_hide_a_refusal(manager: ServiceManager, units: Units) -> None:
@@ -158,18 +196,58 @@ def test_force_does_not_hide_a_refusal(manager: ServiceManager, units: Units) ->
     assert "kill" not in [entry[0] for entry in units.asked]
 
 
-def test_a_status_of_this_very_process(
+def test_every_verb_has_a_time_out(manager: ServiceManager, units: Units) -> None:
+    units.seen = replace(_STATE, active="active")
+    manager.enable(timeout=1)
+    manager.disable(timeout=2)
+    manager.kill(timeout=3)
+    assert [entry[-1] for entry in units.asked] == [1, 2, 3]
+
+
+def test_a_status_of_this_very_process_and_its_child(
     manager: ServiceManager, units: Units, tmp_path: Path
 ) -> None:
-    units.seen = replace(_STATE, active="active", main_pid=os.getpid())
-    status = manager.status()
-    assert status.process is not None
-    assert status.process.pid == os.getpid()
-    assert status.process.memory_bytes
-    assert status.process.memory_bytes > 1_000_000
-    assert status.process.uptime_seconds > 0
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        units.pids = (child.pid, os.getpid())
+        units.seen = replace(_STATE, active="active", main_pid=os.getpid())
+        status = manager.status()
+        assert child.stdin is not None
+        child.stdin.close()
+    main = status.process
+    assert main is not None
+    assert (main.pid, main.children, main.uptime_seconds) == (os.getpid(), 1, 7.0)
+    assert main.memory_bytes
+    assert main.memory_bytes > 1_000_000
+    assert main.open_files
+    assert main.cpu_percent is not None
+    assert [process.pid for process in status.processes] == [os.getpid(), child.pid]
+    assert status.processes[1].parent_pid == os.getpid()
+    resources = status.resources
+    assert resources.interval_seconds is not None
+    assert resources.interval_seconds >= 0.1, "a share over less is noise"
+    assert (resources.memory_bytes, resources.memory_max_bytes) == (10**8, 2 * 10**9)
+    assert resources.oom_kills == 1
+    assert resources.open_files is not None
+    assert resources.open_files > main.open_files
     assert status.verdict is Verdict.UNHEALTHY, "active, but nothing answers"
-    assert json.loads((tmp_path / "status.json").read_text()) == status.to_dict()
+    written = json.loads((tmp_path / "status.json").read_text())
+    assert written == status.to_dict() | {"journal": []}, "the journal is not for everybody"
+
+
+def test_the_journal_of_the_units_namespace_is_told(manager: ServiceManager, log: Log) -> None:
+    [line] = manager.status(journal_lines=3).journal
+    assert line.message == "claude-flow.service in claude-flow, 3 lines"
+    log.fault = ServiceError("the journal may not be read")
+    status = manager.status()
+    assert (status.journal, status.journal_error) == ((), "the journal may not be read")
+    assert manager.status(journal_lines=0).journal_error is None
+
+
+def test_a_silent_control_group_leaves_the_main_process_and_its_children(
+    manager: ServiceManager, units: Units
+) -> None:
+    units.seen = replace(_STATE, active="active", main_pid=os.getpid())
+    assert os.getpid() in [process.pid for process in manager.status().processes]
 
 
 def test_a_process_that_has_just_ended_is_none(manager: ServiceManager, units: Units) -> None:
@@ -185,12 +263,14 @@ def test_a_status_file_that_cannot_be_written_does_not_hide_the_status(
 
 
 def test_the_address_that_the_daemon_wrote_down_is_asked(
-    config: ConfigManager, units: Units, tmp_path: Path
+    config: ConfigManager, units: Units, log: Log, tmp_path: Path
 ) -> None:
     runtime = tmp_path / "runtime"
     runtime.mkdir()
     (runtime / "http-address").write_text("192.0.2.7:80\n")
-    manager = ServiceManager(config, units=units, environ={"RUNTIME_DIRECTORY": str(runtime)})
+    manager = ServiceManager(
+        config, units=units, journal=log, environ={"RUNTIME_DIRECTORY": str(runtime)}
+    )
     health = manager.status().health
     assert (health.status, health.address) == ("unknown", "192.0.2.7:80")
     assert "not a loopback address" in (health.detail or "")

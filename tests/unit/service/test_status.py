@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from claude_flow.errors import ServiceError
-from claude_flow.ports import UnitState
+from claude_flow.ports import JournalLine, UnitState
+from claude_flow.service.processes import ProcessStatus
 from claude_flow.service.status import (
     HealthStatus,
-    ProcessStatus,
+    MainProcess,
     Resources,
     ServiceStatus,
     Verdict,
@@ -37,9 +38,17 @@ _UNIT = UnitState(
     restarts=0,
     status_text="watching",
     active_since=_AT,
-    memory_bytes=1,
-    cpu_seconds=0.5,
-    tasks=3,
+)
+
+
+_MAIN = MainProcess(
+    pid=7,
+    parent_pid=1,
+    name="claude-flow",
+    cpu_percent=0.1,
+    started_at=_AT,
+    uptime_seconds=1.5,
+    children=1,
 )
 
 
@@ -81,8 +90,13 @@ def test_a_unit_that_is_not_installed_tells_nothing() -> None:
 
 @given(st.sampled_from(["pass", "warn", "fail", "refused", "silent", "unknown"]), st.booleans())
 def test_every_status_is_as_its_schema_says(health: str, has_unit: bool) -> None:  # noqa: FBT001
-    process = ProcessStatus(7, _AT, 1.5, None, 2, 3, None, 0)
-    status = replace(status_of(_UNIT if has_unit else None, health), process=process)
+    plain = ProcessStatus(pid=8, parent_pid=7, name="git")
+    status = replace(
+        status_of(_UNIT if has_unit else None, health),
+        process=_MAIN,
+        processes=(plain,),
+        journal=(JournalLine(_AT, 3, "claude-flow", "it hurts", "run-1"),),
+    )
     told = json.loads(json.dumps(status.to_dict()))
     _VALIDATOR.validate(told)
     assert told["at"] == "2026-01-31T12:00:00.000Z"
@@ -95,9 +109,9 @@ def test_the_file_is_replaced_as_a_whole_and_read_by_all(tmp_path: Path) -> None
     path = tmp_path / "status.json"
     path.write_text("old")
     with path.open() as reader:
-        write_status(path, {"verdict": "healthy"})
+        write_status(path, status_of(_UNIT, "pass"))
         assert reader.read() == "old", "who reads meanwhile sees the old one whole"
-    assert json.loads(path.read_text()) == {"verdict": "healthy"}
+    assert json.loads(path.read_text())["verdict"] == "healthy"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
 
@@ -106,11 +120,11 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("keep")
     (tmp_path / "status.json").symlink_to(victim)
-    write_status(tmp_path / "status.json", {})
+    write_status(tmp_path / "status.json", status_of(None, "refused"))
     assert victim.read_text() == "keep"
     assert not (tmp_path / "status.json").is_symlink()
 
 
 def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match=r"gone/status\.json cannot be written: No such file"):
-        write_status(tmp_path / "gone" / "status.json", {})
+        write_status(tmp_path / "gone" / "status.json", status_of(None, "refused"))
