@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,7 +95,9 @@ class LocalExecution:
             await self._sweep(task, marker)
             await _finish(lambda: _remove_all(command.directories))
         follower.read_rest()
-        return follower.ended(await process.wait(), started_at, self._clock())
+        ended, left = follower.ended(await process.wait(), started_at, self._clock())
+        _require_end_of(left, task)
+        return ended
 
     def _write_down(
         self,
@@ -160,11 +162,7 @@ class LocalExecution:
             )
 
         await _finish(sweep)
-        if immortal:
-            raise ExecutionError(
-                f"processes {immortal} of run {task.run_id} do not end, not even by SIGKILL",
-                hint="they hang in the kernel: look at the host's disks and mounts",
-            )
+        _require_end_of(immortal, task)
 
 
 class _Follower:
@@ -220,13 +218,15 @@ class _Follower:
             self._told = progress
             self._on_progress(progress)
 
-    def ended(self, runner_code: int, started_at: datetime, ended_at: datetime) -> ProcessEnded:
-        """How it ended, as ``claude-flow-run`` wrote it down."""
+    def ended(
+        self, runner_code: int, started_at: datetime, ended_at: datetime
+    ) -> tuple[ProcessEnded, Sequence[int]]:
+        """How it ended, as ``claude-flow-run`` wrote it down, and what it could not end."""
         result = AttemptResult.read(self._files.result) or self._without_result(runner_code)
         stderr_tail = last_text(
             self._files.stderr, since=self._stderr_from, limit_bytes=_STDERR_TAIL_BYTES
         )
-        return ProcessEnded(
+        ended = ProcessEnded(
             exit_code=result.exit_code,
             # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
             stopped=FATAL if self._gave_up else _OURS.get(result.stopped or ""),
@@ -234,6 +234,7 @@ class _Follower:
             ended_at=ended_at,
             stderr_tail=stderr_tail,
         )
+        return ended, result.left
 
     def _without_result(self, runner_code: int) -> AttemptResult:
         if runner_code < 0:  # killed, most likely for want of memory, and its agent with it
@@ -267,6 +268,15 @@ async def _start_runner(files: AttemptFiles, environment: Mapping[str, str]) -> 
             )
         except (OSError, ValueError) as error:
             raise ExecutionError(f"could not start claude-flow-run: {error}") from error
+
+
+def _require_end_of(left: Sequence[int], task: AgentTask) -> None:
+    if left:
+        raise ExecutionError(
+            f"processes {list(left)} of run {task.run_id} do not end, not even by SIGKILL",
+            hint="they hang in the kernel or belong to another user: look at the host's disks "
+            "and mounts, and at what the agent may start as another user",
+        )
 
 
 def _remove_all(directories: tuple[Path, ...]) -> None:

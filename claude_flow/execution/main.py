@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from claude_flow.errors import EXIT_FAILED, EXIT_USAGE
+from claude_flow.execution.guard import guarded
 from claude_flow.execution.spec import AttemptSpec
 from claude_flow.execution.supervisor import Supervisor
 
@@ -27,13 +28,16 @@ def _run(path: Path) -> int:
     except (OSError, ValueError, TypeError, KeyError) as error:
         print(f"claude-flow-run: cannot read the spec {path}: {error}", file=sys.stderr)  # noqa: T201 - likewise
         return EXIT_USAGE
+
+    def work() -> int:
+        Supervisor(spec, clock=time.monotonic).run().write(spec.files.result)
+        return 0
+
     try:
-        result = Supervisor(spec, clock=time.monotonic).run()
-        result.write(spec.files.result)
+        return guarded(work, grace_seconds=spec.grace_seconds)
     except OSError as error:
         print(f"claude-flow-run: {spec.directory}: {error}", file=sys.stderr)  # noqa: T201 - likewise
         return EXIT_FAILED
-    return 0
 
 
 if __name__ == "__main__":

@@ -100,11 +100,13 @@ class AttemptResult:
 
     ``exit_code`` is 128 + n after signal n. ``stopped`` says why ``claude-flow-run`` ended
     it: ``timed_out``, ``stalled``, ``terminated`` (SIGTERM) or ``orphaned`` (the daemon is
-    gone); None if it ended by itself.
+    gone); None if it ended by itself. ``left`` are the ids of processes that even SIGKILL did
+    not end.
     """
 
     exit_code: int
     stopped: str | None
+    left: tuple[int, ...] = ()
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all."""
@@ -117,7 +119,9 @@ class AttemptResult:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        return cls(**json.loads(text))
+        data: dict[str, Any] = json.loads(text)
+        data["left"] = tuple(data.get("left", ()))
+        return cls(**data)
 
 
 def write_json(path: Path, data: dict[str, Any]) -> Path:

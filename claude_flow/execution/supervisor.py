@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
@@ -15,11 +14,12 @@ from typing import IO
 
 import psutil
 
+from claude_flow.execution import kernel
 from claude_flow.execution.activity import activity_below
 from claude_flow.execution.limits import LimitWatch
 from claude_flow.execution.logs import BoundedLog
 from claude_flow.execution.spec import AttemptResult, AttemptSpec
-from claude_flow.execution.sweep import descendants, end_processes
+from claude_flow.execution.sweep import end_descendants
 
 TERMINATED = "terminated"
 ORPHANED = "orphaned"
@@ -31,7 +31,6 @@ _CHUNK_BYTES = 64 * 1024
 _CHUNKS_AT_ONCE = 64
 _LOOK_SECONDS = 0.05
 _REAP_SECONDS = 2.0
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 @dataclass(slots=True)
@@ -67,10 +66,11 @@ class Supervisor:
         self._myself = psutil.Process()
         self._stopped: str | None = None
         self._exit_code: int | None = None
+        self._immortal: list[int] = []
 
     def run(self) -> AttemptResult:
         """Start the agent, watch it, leave nothing of it; say how it ended."""
-        _become_subreaper()
+        kernel.become_subreaper()
         with (
             self._selector,
             contextlib.closing(_SignalInbox(self._on_terminate)) as signals,
@@ -96,7 +96,7 @@ class Supervisor:
                     stream.source.close()
         if self._exit_code is None:
             self._exit_code = _SIGNALLED + signal.SIGKILL
-        return AttemptResult(self._exit_code, self._stopped)
+        return AttemptResult(self._exit_code, self._stopped, tuple(self._immortal))
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {name: os.environ[name] for name in self._spec.environment}
@@ -162,11 +162,8 @@ class Supervisor:
         for key in list(self._selector.get_map().values()):
             if not isinstance(key.data, _Stream):
                 self._selector.unregister(key.fileobj)
-        end_processes(
-            descendants,
-            grace_seconds=self._spec.grace_seconds,
-            clock=self._clock,
-            wait=look_on,
+        self._immortal = end_descendants(
+            grace_seconds=self._spec.grace_seconds, clock=self._clock, wait=look_on
         )
         give_up_at = self._clock() + _REAP_SECONDS
         while self._exit_code is None and self._clock() < give_up_at:
@@ -231,10 +228,3 @@ def _streams(
             os.set_blocking(source.fileno(), False)
             streams.append(_Stream(source, log))
     return streams
-
-
-def _become_subreaper() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(number)}")

