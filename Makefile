@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 AGENT ?= scripted
 
-.PHONY: help demo test nightly lint unit molecule lock bench clean
+.PHONY: help demo test nightly lint unit molecule lock bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -39,6 +39,9 @@ nightly: ## the property tests with a hundred thousand cases each
 
 bench: ## measure against peers
 	bench/config/run.sh
+
+soak: ## 200 attempts in a row on one daemon: are its memory and open files flat?
+	@bench/soak/run.sh
 
 lock: ## compile the requirements anew from pyproject.toml
 	tools/lock.sh

@@ -52,7 +52,7 @@ class LiveProgress:
         self.by_run[run_id] = progress
 
     def forget(self, run_id: str) -> None:
-        """The run's agent has ended."""
+        """The run's attempt is over."""
         self.by_run.pop(run_id, None)
 
 
@@ -138,6 +138,7 @@ def wire(
         patience=patience,
         clock=clock,
         redact=redactor.redact,
+        forget_progress=progress.forget,
     )
     poller = Poller(
         github,

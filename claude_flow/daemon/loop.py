@@ -116,8 +116,6 @@ class Loop:
 
     async def _note_end(self, run_id: str) -> None:
         run = await asyncio.to_thread(self._parts.engine.get, run_id)
-        progress = self._parts.progress
-        progress.forget(run_id)
         if run is None:
             return
         self._metrics.run_ended(run)

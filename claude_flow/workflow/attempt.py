@@ -67,6 +67,7 @@ class AttemptRunner:
     patience: Patience
     clock: Callable[[], datetime]
     redact: Callable[[str], str]
+    forget_progress: Callable[[str], None]
 
     async def __call__(self, run_id: str, number: int, steps: Steps) -> None:
         """Take attempt ``number`` of the run to its end. Raises EngineError."""
@@ -80,7 +81,10 @@ class AttemptRunner:
                 if not await asyncio.to_thread(self.engine.is_cancelled, run_id):
                     raise  # the daemon ends; the attempt goes on with the next one
                 end = _End(Reason.CANCELLED_BY_USER, self.clock())
-            await self._conclude(run, number, end, steps)
+            try:
+                await self._conclude(run, number, end, steps)
+            finally:
+                self.forget_progress(run_id)
 
     # --- the steps --------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class Scene:
         self.limits = ChangeLimits()
         self.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=60)
         self.progress: dict[str, Progress] = {}
+        self.heard: list[str] = []
         self.execution = FakeExecution(self._play, clock=self.clock)
         self.ref: IssueRef = self.people.open_issue(WIDGETS, "Greet", "Please.", "maria")
         self.people.label_issue(self.ref, LABEL, "maria")
@@ -106,7 +107,7 @@ class Scene:
             settings=lambda: WorkSettings(self.bounds, self.root / "runs"),
             patience=patience,
             redact=redact,
-            on_progress=self.progress.__setitem__,
+            on_progress=self._hear,
         )
         runner = AttemptRunner(
             engine=self.engine,
@@ -119,8 +120,16 @@ class Scene:
             patience=patience,
             clock=self.clock,
             redact=redact,
+            forget_progress=self._forget,
         )
         self.engine.launch(runner)
+
+    def _hear(self, run_id: str, progress: Progress) -> None:
+        self.progress[run_id] = progress
+        self.heard.append(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        self.progress.pop(run_id, None)
 
     def _agent(self) -> CommandAgent:
         settings = AgentSettings(
@@ -187,7 +196,8 @@ def test_an_agents_words_reach_progress_and_pull_request_without_secrets(scene: 
     run = scene.ended(scene.submitted())
     (pull,) = scene.people.pull_requests(WIDGETS)
     assert "I used *** and greeted." in pull.body
-    assert run.id in scene.progress
+    assert run.id in scene.heard
+    until(lambda: not scene.progress, "the progress of an ended run to be forgotten")
 
 
 @pytest.mark.parametrize(
