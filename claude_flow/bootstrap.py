@@ -9,7 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from claude_flow.agents.factory import make_agent
@@ -25,6 +25,7 @@ from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.github import ApiSession, AppIdentity, AppInstallation, GitHubClient, Login
 from claude_flow.journal import redactor
+from claude_flow.model.issue import Repository
 from claude_flow.model.transitions import RetryPolicy
 from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
 from claude_flow.triggers.poller import Poller
@@ -32,8 +33,16 @@ from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
 from claude_flow.workflow.announcer import Announcer, Labels
 from claude_flow.workflow.change_limits import ChangeLimits
+from claude_flow.workflow.housekeeping import Housekeeping
 from claude_flow.workflow.publisher import Publisher
-from claude_flow.workspace import Credential, GitWorkspaces, WorkspaceSettings
+from claude_flow.workflow.retention import RetentionPolicy
+from claude_flow.workspace import (
+    Credential,
+    GitWorkspaces,
+    SpaceWatch,
+    WorkspaceSettings,
+    WorkspaceStorage,
+)
 
 # An App's token lasts an hour: older ones need no mask.
 _TOKENS_MASKED = 8
@@ -69,6 +78,8 @@ class Parts:
     progress: LiveProgress
     agent: Callable[[], Agent]
     clock: Callable[[], datetime]
+    housekeeping: Housekeeping
+    space: SpaceWatch
 
 
 def utc_now() -> datetime:
@@ -95,10 +106,12 @@ def wire(
     patience = patience or Patience()
     redactor.add(*secret_values(environ))
     login = login_of(config, clock=clock)
-    engine = DurableEngine(_engine_settings(config, clock), on_fatal)
+    space = space_watch(config)
+    engine = DurableEngine(_engine_settings(config, clock, space), on_fatal)
     github = make_github(config, login, clock=clock)
     state = Path(config.get("service.state_directory"))
-    workspaces = GitWorkspaces(_workspace_settings(config, state, login, environ), ProcessRunner())
+    places = _workspace_settings(config, state, login, environ)
+    workspaces = GitWorkspaces(places, ProcessRunner())
     progress = LiveProgress()
     announcer = Announcer(
         github, labels=lambda: _labels(config), patience=patience, redact=redactor.redact
@@ -156,6 +169,24 @@ def wire(
         progress=progress,
         agent=agent,
         clock=clock,
+        housekeeping=Housekeeping(
+            storage=WorkspaceStorage(places, ProcessRunner()),
+            workspaces=workspaces,
+            engine=engine,
+            policy=lambda: _retention_policy(config),
+            repositories=lambda: map(Repository.parse, config.get("github.repositories")),
+            free_bytes=lambda: space.free_bytes(places.workspace_root),
+            clock=clock,
+        ),
+        space=space,
+    )
+
+
+def space_watch(config: ConfigManager) -> SpaceWatch:
+    """Watches the disks that runs write to."""
+    return SpaceWatch(
+        [Path(config.get(f"service.{name}")) for name in ("state_directory", "workspace_root")],
+        lambda: int(config.get("workspace.min_free_bytes")),
     )
 
 
@@ -222,7 +253,9 @@ def _credential_of(config: ConfigManager) -> str | AppIdentity:
     return AppIdentity(app_id, snapshot.get("github.app.installation_id"), secret.reveal())
 
 
-def _engine_settings(config: ConfigManager, clock: Callable[[], datetime]) -> EngineSettings:
+def _engine_settings(
+    config: ConfigManager, clock: Callable[[], datetime], space: SpaceWatch
+) -> EngineSettings:
     state = Path(config.get("service.state_directory"))
     return EngineSettings(
         database_url=config.get("engine.database_url"),
@@ -231,6 +264,7 @@ def _engine_settings(config: ConfigManager, clock: Callable[[], datetime]) -> En
         max_concurrent_runs=config.get("service.max_concurrent_runs"),
         max_concurrent_runs_per_repository=config.get("service.max_concurrent_runs_per_repository"),
         clock=clock,
+        has_room=space.has_room,
     )
 
 
@@ -315,6 +349,15 @@ def _change_limits(config: ConfigManager) -> ChangeLimits:
         max_files=config.get("workflow.max_changed_files"),
         max_lines=config.get("workflow.max_changed_lines"),
         forbidden_paths=tuple(config.get("workflow.forbidden_paths")),
+    )
+
+
+def _retention_policy(config: ConfigManager) -> RetentionPolicy:
+    return RetentionPolicy(
+        keep_failed=timedelta(seconds=config.get("workspace.keep_failed_seconds")),
+        keep_runs=timedelta(days=config.get("workspace.keep_runs_days")),
+        max_total_bytes=config.get("workspace.max_total_bytes"),
+        min_free_bytes=config.get("workspace.min_free_bytes"),
     )
 
 

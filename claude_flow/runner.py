@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -9,11 +11,13 @@ from dataclasses import dataclass
 
 from claude_flow.bootstrap import Parts, wire
 from claude_flow.config import ConfigManager
-from claude_flow.errors import UsageError
+from claude_flow.errors import UsageError, WorkspaceError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.ports import Progress
 from claude_flow.triggers.operator import submit_for_operator
+
+_log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 
@@ -82,7 +86,9 @@ class WorkflowRunner:
                     f"{ref} is being worked on already",
                     hint="claude-flowctl runs list shows its run; wait for it or cancel it",
                 )
-            return RunResult(self._follow(parts, run))
+            result = RunResult(self._follow(parts, run))
+            _tidy(parts)
+            return result
         finally:
             parts.engine.close(grace_seconds=0)
 
@@ -98,3 +104,11 @@ class WorkflowRunner:
             if run.state.is_final:
                 return run
             time.sleep(_LOOK_SECONDS)
+
+
+def _tidy(parts: Parts) -> None:
+    """What a daemon does at intervals, for hosts without one."""
+    try:
+        asyncio.run(parts.housekeeping.tidy())
+    except WorkspaceError as error:
+        _log.warning("cannot clear up what runs left: %s", error)

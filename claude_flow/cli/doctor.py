@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from claude_flow.bootstrap import agent_of, login_of, make_github, open_record
+from claude_flow.bootstrap import agent_of, login_of, make_github, open_record, space_watch
 from claude_flow.cli.output import say, say_json
 from claude_flow.cli.session import Session
 from claude_flow.errors import EXIT_FAILED, ClaudeFlowError
@@ -20,8 +20,6 @@ from claude_flow.github import AppInstallation
 from claude_flow.model.issue import Repository
 from claude_flow.ports import GitHub, UnitState
 from claude_flow.service import ServiceManager, ServiceStatus, Verdict
-
-_LOW_DISK_BYTES = 1024**3
 
 
 class Grade(StrEnum):
@@ -105,11 +103,11 @@ def _state(session: Session) -> Finding:
             f"{directory} may not be used by this user",
             "run this as root or as the service's user to see more",
         )
-    free = shutil.disk_usage(directory).free
-    if free < _LOW_DISK_BYTES:
-        text = f"{directory} has only {free // 1024**2} MiB left"
+    space = space_watch(session.config).look()
+    if space.is_low:
+        text = f"no new run starts: {space}"
         return Finding("state", Grade.WARN, text, "free some disk space")
-    return Finding("state", Grade.FINE, f"{directory}, {free // 1024**3} GiB free")
+    return Finding("state", Grade.FINE, f"{directory}, {space.free_bytes // 1024**3} GiB free")
 
 
 def _is_directory(path: Path) -> bool:

@@ -52,6 +52,9 @@ def show(session: Session, *, run_id: str, as_json: bool) -> None:
         say_json(run.to_json())
         return
     _say_run(run)
+    workspace = _kept_workspace(session, run)
+    if workspace is not None:
+        say_fields([("workspace", workspace)])
     if run.attempts:
         say("")
         say_table(
@@ -155,6 +158,15 @@ def _say_change(run: Run, progress: Progress) -> None:
         parts.append(progress.last_event)
     # Standard output is the outcome's alone.
     sys.stderr.write(clean(f"{run.issue}: {', '.join(parts)}") + "\n")
+
+
+def _kept_workspace(session: Session, run: Run) -> Path | None:
+    """Where the run's files are, if they are still there and this user may see that."""
+    path = Path(session.settings.get("service.workspace_root")) / run.id
+    try:
+        return path if path.is_dir() else None
+    except PermissionError:
+        return None
 
 
 def _say_run(run: Run) -> None:

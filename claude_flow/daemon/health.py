@@ -50,7 +50,7 @@ class HealthFacts:
     github_fault: str | None = None
     configuration_fault: str | None = None
     disk_free_bytes: int | None = None
-    disk_is_low: bool = False
+    disk_fault: str | None = None
     is_stopping: bool = False
 
 
@@ -199,12 +199,11 @@ def _disk(facts: HealthFacts) -> Check:
     return Check(
         name="disk:free",
         component_type="system",
-        status=HealthStatus.WARN if facts.disk_is_low else HealthStatus.PASS,
+        status=HealthStatus.WARN if facts.disk_fault else HealthStatus.PASS,
         at=facts.at,
         observed_value=facts.disk_free_bytes,
         observed_unit=None if facts.disk_free_bytes is None else "B",
-        output="space is low, so no new run is started; free some in the state directory "
-        "or the workspaces"
-        if facts.disk_is_low
+        output=f"no new run starts until there is more space: {facts.disk_fault}"
+        if facts.disk_fault
         else None,
     )

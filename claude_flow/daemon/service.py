@@ -20,6 +20,7 @@ from claude_flow.daemon.http_server import RunningServer, serve
 from claude_flow.daemon.loop import Loop
 from claude_flow.daemon.metrics import Metrics
 from claude_flow.daemon.polling import PollSchedule
+from claude_flow.daemon.tidying import Tidying
 from claude_flow.daemon.view import DaemonView
 from claude_flow.daemon.workings import Pulse, Workings
 from claude_flow.errors import EXIT_FAILED, EngineError
@@ -64,6 +65,7 @@ class Daemon:
             self._parts, self._schedule, self._pulse, Metrics(__version__), monotonic
         )
         self._loop = Loop(workings, ping=notifier.watchdog)
+        self._tidying = Tidying(self._parts.housekeeping, monotonic=monotonic)
         self._view = DaemonView(workings, wake=self._wake_from_anywhere)
         self._running: RunningRecord | None = None
         self._service = ServiceManager(config, environ=environ)
@@ -110,6 +112,7 @@ class Daemon:
                 self._reload_asked = False
                 await self._reload()
             await self._loop.turn(polls=not (self._once and self._loop.looked_everywhere))
+            self._tidying.turn()
             self._write_status()
             if server.task.done():
                 server.task.result()
@@ -147,6 +150,7 @@ class Daemon:
         journal.set_level(self._config.get("service.log_level"))
         self._follow_configuration()
         self._schedule.hurry(self._monotonic())
+        self._tidying.hurry()
         if self._running is not None:
             snapshot = self._config.snapshot()
             await self._leave_configuration(partial(self._running.take_over, snapshot))
@@ -167,6 +171,7 @@ class Daemon:
         grace = 0.0 if self._fatal else float(self._config.get("service.shutdown_grace_seconds"))
         _log.info("stopping; running attempts have %.0f s", grace)
         await self._loop.settle()
+        await self._tidying.stop()
         closing = asyncio.create_task(
             asyncio.to_thread(self._parts.engine.close, grace_seconds=grace)
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from claude_flow.daemon.health import Health, HealthFacts, assess
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
@@ -15,8 +13,7 @@ from claude_flow.model.run import Run, RunState
 from claude_flow.ports import Progress
 from claude_flow.triggers.operator import submit_for_operator
 from claude_flow.version import __version__
-
-_LOW_DISK_BYTES = 1024**3
+from claude_flow.workspace import Space, SpaceWatch
 
 
 class DaemonView:
@@ -32,7 +29,7 @@ class DaemonView:
 
     def health(self) -> Health:
         """The judgement on the latest facts."""
-        free = _free_bytes(Path(self._parts.config.get("service.state_directory")))
+        space = _space(self._parts.space)
         faults = [self._schedule.fault, *self._schedule.faults.values()]
         return assess(
             HealthFacts(
@@ -44,8 +41,8 @@ class DaemonView:
                 github=self._schedule.status,
                 github_fault="; ".join(fault for fault in faults if fault) or None,
                 configuration_fault=self._pulse.configuration_fault,
-                disk_free_bytes=free,
-                disk_is_low=free is not None and free < _LOW_DISK_BYTES,
+                disk_free_bytes=None if space is None else space.free_bytes,
+                disk_fault=str(space) if space is not None and space.is_low else None,
                 is_stopping=self._pulse.is_stopping,
             )
         )
@@ -119,8 +116,8 @@ def _seconds_of_attempt(run: Run, now: float) -> float:
     return 0.0 if started is None else max(0.0, now - started.timestamp())
 
 
-def _free_bytes(directory: Path) -> int | None:
+def _space(watch: SpaceWatch) -> Space | None:
     try:
-        return shutil.disk_usage(directory).free
+        return watch.look()
     except OSError:
         return None

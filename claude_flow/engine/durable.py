@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from claude_flow.engine.attempts import Attempts, DurableStep
@@ -40,7 +39,6 @@ class DurableEngine:
         self._limits = (settings.max_concurrent_runs, settings.max_concurrent_runs_per_repository)
         self._on_fatal = on_fatal
         self._fatal: EngineError | None = None
-        self._was_low = False
         self._lock = StateLock(settings.state_directory)
         self._database = Database(settings.database_url, settings.state_directory)
         self._record = RunRecord(self._database)
@@ -148,7 +146,7 @@ class DurableEngine:
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""
-        if self._space_is_low():
+        if not self._settings.has_room():
             return 0
         # On SQLite all that runs is this host's, also what is yet to be resumed.
         here = self._record.running() if self._hosts is None else len(self._attempts.run_ids)
@@ -169,19 +167,6 @@ class DurableEngine:
         self._queue.check()
         self._keeper.check()
         self._record.check()
-
-    def _space_is_low(self) -> bool:
-        minimum = self._settings.minimum_free_bytes
-        free = shutil.disk_usage(self._settings.state_directory).free
-        was_low, self._was_low = self._was_low, free < minimum
-        if self._was_low and not was_low:
-            logger.warning(
-                "only %d MiB are free in %s: no new run starts until there are %d",
-                free // 2**20,
-                self._settings.state_directory,
-                minimum // 2**20,
-            )
-        return self._was_low
 
     def _driver(self, work: AttemptWorkflow) -> Drive:
         async def drive(run_id: str, number: int, durable: DurableStep) -> None:

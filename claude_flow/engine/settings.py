@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class EngineSettings:
     ``poll_seconds`` is how often the queue and cancel requests are looked at.
     ``host_timeout_seconds`` is how long a host may be silent before another takes its work.
     ``lock_wait_seconds`` is how long ``launch`` waits for an earlier daemon to let go.
-    With less than ``minimum_free_bytes`` in the state directory no new run is admitted.
+    No new run is admitted unless ``has_room`` says that there is space for it.
     """
 
     database_url: str | None
@@ -31,4 +32,4 @@ class EngineSettings:
     poll_seconds: float = 1.0
     host_timeout_seconds: float = 10.0
     lock_wait_seconds: float = 2.0
-    minimum_free_bytes: int = 64 * 2**20
+    has_room: Callable[[], bool] = lambda: True

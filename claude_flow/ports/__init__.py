@@ -34,6 +34,7 @@ from claude_flow.ports.github import (
     TextEdit,
 )
 from claude_flow.ports.processes import Completed, Processes
+from claude_flow.ports.storage import Storage, StoredMirror, StoredRun
 from claude_flow.ports.systemd import Journal, JournalLine, ServiceUnits, UnitState, UnitUsage
 from claude_flow.ports.workspaces import Changes, Workspace, Workspaces
 
@@ -68,6 +69,9 @@ __all__ = [
     "RepositoryInfo",
     "ServiceUnits",
     "Steps",
+    "Storage",
+    "StoredMirror",
+    "StoredRun",
     "TextEdit",
     "UnitState",
     "UnitUsage",

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from claude_flow.workspace.settings import Credential, WorkspaceSettings
+from claude_flow.workspace.space import Space, SpaceWatch
+from claude_flow.workspace.storage import WorkspaceStorage
 from claude_flow.workspace.workspaces import GitWorkspaces
 
-__all__ = ["Credential", "GitWorkspaces", "WorkspaceSettings"]
+__all__ = [
+    "Credential",
+    "GitWorkspaces",
+    "Space",
+    "SpaceWatch",
+    "WorkspaceSettings",
+    "WorkspaceStorage",
+]

@@ -16,54 +16,7 @@ from pathlib import Path
 
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.mirror import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
-    """Where things of one run lie; attempts' logs are its other neighbours and not our own."""
-
-    path: Path
-    run_id: str
-
-    @property
-    def agent(self) -> Path:
-        """The agent's repository."""
-        return self.path / "repo.git"
-
-    @property
-    def agent_worktree(self) -> Path:
-        """The worktree's own part of the agent's repository, with its HEAD."""
-        return self.agent / "worktrees" / self.run_id
-
-    @property
-    def index(self) -> Path:
-        """The index as it was at the start, which no agent wrote to."""
-        return self.path / "start.index"
-
-    @property
-    def trusted(self) -> Path:
-        """The daemon's repository that the result is put together in and pushed from."""
-        return self.path / "result.git"
-
-    @property
-    def note(self) -> Path:
-        """What the daemon remembers of the workspace."""
-        return self.path / "workspace.json"
-
-    @property
-    def left(self) -> Path:
-        """The daemon's repository with what an attempt left for the next one."""
-        return self.path / "left.git"
-
-    @property
-    def of_one_attempt(self) -> tuple[Path, ...]:
-        """All but what is left for the next one."""
-        return (self.index, self.note, self.agent, self.trusted)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether a workspace was made to its end; the index comes last and goes first."""
-        return self.index.is_file()
+from claude_flow.workspace.places import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +45,15 @@ async def create(
     (where.agent / "packed-refs").write_text(_packed(mirror.refs), errors="surrogateescape")
 
 
-async def check_out(
-    git: Git, where: RunDirectory, workspace: Path, *, branch: str, commit: str, head: str
-) -> None:
-    """Make the worktree at ``workspace`` with the files of ``commit``, on a new branch at ``head``.
+async def check_out(git: Git, where: RunDirectory, *, branch: str, commit: str, head: str) -> None:
+    """Make the worktree with the files of ``commit``, on a new branch at ``head``.
 
     Where they differ, what the files have more is staged.
     """
-    workspace.parent.mkdir(parents=True, exist_ok=True)
+    where.workspace.parent.mkdir(parents=True, exist_ok=True)
     await git.text(
         Place(where.agent),
-        "worktree", "add", "--quiet", "--no-track", "-B", branch, str(workspace), commit,
+        "worktree", "add", "--quiet", "--no-track", "-B", branch, str(where.workspace), commit,
     )  # fmt: skip
     if head != commit:
         await git.text(Place(where.agent), "update-ref", f"refs/heads/{branch}", head)

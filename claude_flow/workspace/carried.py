@@ -16,11 +16,11 @@ from pathlib import Path
 
 from claude_flow.errors import WorkspaceError
 from claude_flow.ports import Workspace
-from claude_flow.workspace.agent_repository import RunDirectory
 from claude_flow.workspace.failures import words
 from claude_flow.workspace.files import delete, told_plainly
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.mirror import Snapshot
+from claude_flow.workspace.places import RunDirectory
 from claude_flow.workspace.result import BASE, HEAD, PARENT, Collector
 
 _log = logging.getLogger(__name__)
@@ -60,9 +60,7 @@ class Left:
     head: str
 
 
-async def put_aside(
-    collector: Collector, where: RunDirectory, workspace: Path, mirror: Path
-) -> None:
+async def put_aside(collector: Collector, where: RunDirectory, mirror: Path) -> None:
     """Bring what is in the workspace to ``left.git``; what was there before stays if it fails.
 
     A workspace that was not whole yet holds nothing of an attempt's.
@@ -75,7 +73,7 @@ async def put_aside(
             found = await collector.collect(
                 where,
                 mirror,
-                Workspace(where.run_id, workspace, note.base, None),
+                Workspace(where.run_id, where.workspace, note.base, None),
                 message=_MESSAGE,
                 at=datetime.fromtimestamp(0, UTC),
             )

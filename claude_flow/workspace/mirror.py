@@ -8,6 +8,7 @@ one, which then goes.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from claude_flow.workspace.failures import Fault, fault, words
 from claude_flow.workspace.files import delete
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.locks import locked
+from claude_flow.workspace.places import Places
 from claude_flow.workspace.remote import Remote
 
 _log = logging.getLogger(__name__)
@@ -52,22 +54,17 @@ class Mirrors:
     """All mirrors of this host, below one directory. Raises WorkspaceError."""
 
     def __init__(
-        self, git: Git, remote: Remote, directory: Path, *, lock_timeout_seconds: float
+        self, git: Git, remote: Remote, places: Places, *, lock_timeout_seconds: float
     ) -> None:
         self._git = git
         self._remote = remote
-        self._directory = directory
+        self._places = places
         self._lock_timeout = lock_timeout_seconds
-
-    def path(self, repository: Repository) -> Path:
-        """Where the mirror lies; GitHub's names do not tell capitals apart."""
-        return self._directory / repository.owner.lower() / f"{repository.name.lower()}.git"
 
     async def fetch(self, repository: Repository) -> Snapshot:
         """Bring the mirror up to date, making or mending it where needed."""
-        path = self.path(repository)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        async with locked(path.with_suffix(".lock"), timeout_seconds=self._lock_timeout) as lock:
+        path = self._places.mirror(repository)
+        async with self._locked(path) as lock:
             if (path / "HEAD").is_file():
                 await self._update(path, repository, lock)
             else:
@@ -76,11 +73,18 @@ class Mirrors:
 
     async def rebuild(self, repository: Repository) -> Snapshot:
         """Make the mirror anew, from nothing but the server."""
-        path = self.path(repository)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        async with locked(path.with_suffix(".lock"), timeout_seconds=self._lock_timeout) as lock:
+        path = self._places.mirror(repository)
+        async with self._locked(path) as lock:
             await self._replace(path, repository, lock)
             return Snapshot(path, await self._refs(path))
+
+    @asynccontextmanager
+    async def _locked(self, path: Path) -> AsyncIterator[int]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_path = lock_of(path)
+        async with locked(lock_path, timeout_seconds=self._lock_timeout) as lock:
+            os.utime(lock_path)  # tells when the mirror was last used
+            yield lock
 
     async def _update(self, path: Path, repository: Repository, lock: int) -> None:
         _sweep(path)
@@ -132,6 +136,11 @@ class Mirrors:
         done = await self._git.run(Place(path), "repack", "--geometric=2", "-d", "-q")
         if done.exit_code != 0:
             _log.warning("could not repack the mirror %s: %s", path, words(done.stderr))
+
+
+def lock_of(mirror: Path) -> Path:
+    """The file that is locked while the mirror changes; its time tells when it was last used."""
+    return mirror.with_suffix(".lock")
 
 
 def _swap(fresh: Path, path: Path) -> Path:

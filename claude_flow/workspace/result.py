@@ -14,7 +14,6 @@ from claude_flow.errors import WorkspaceError
 from claude_flow.ports import Changes, Workspace
 from claude_flow.workspace.agent_repository import (
     Identity,
-    RunDirectory,
     borrow,
     exclude,
     make_readable,
@@ -22,6 +21,7 @@ from claude_flow.workspace.agent_repository import (
 from claude_flow.workspace.failures import words
 from claude_flow.workspace.files import delete, tame
 from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.places import RunDirectory
 
 _log = logging.getLogger(__name__)
 

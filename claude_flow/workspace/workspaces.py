@@ -6,7 +6,7 @@ daemon's.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -14,16 +14,16 @@ from claude_flow.errors import WorkspaceError
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Changes, Processes, Workspace
 from claude_flow.workspace import agent_repository
-from claude_flow.workspace.agent_repository import Identity, RunDirectory
+from claude_flow.workspace.agent_repository import Identity
 from claude_flow.workspace.carried import Left, Note, bring_left, put_aside
 from claude_flow.workspace.files import delete, told_plainly
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.mirror import Mirrors, Snapshot
+from claude_flow.workspace.places import Places, RunDirectory
 from claude_flow.workspace.remote import Remote
 from claude_flow.workspace.result import Collector
 from claude_flow.workspace.settings import WorkspaceSettings
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _MIRROR_LOCK_TIMES = 2
 
 
@@ -34,10 +34,11 @@ class GitWorkspaces:
         self._settings = settings
         self._git = Git(processes, settings)
         self._remote = Remote(self._git, settings)
+        self._places = Places(settings)
         self._mirrors = Mirrors(
             self._git,
             self._remote,
-            settings.repos_directory,
+            self._places,
             lock_timeout_seconds=_MIRROR_LOCK_TIMES * settings.transfer_timeout_seconds,
         )
 
@@ -51,7 +52,7 @@ class GitWorkspaces:
         carry_on: bool = False,
     ) -> Workspace:
         """Fetch the repository and make a clean worktree. See ``ports.Workspaces``."""
-        where = self._run_directory(run_id)
+        where = self._places.run(run_id)
         with told_plainly(f"preparing the workspace of {run_id}"):
             self._settings.repos_directory.mkdir(parents=True, exist_ok=True)
             await self._check_branch(branch)
@@ -59,17 +60,16 @@ class GitWorkspaces:
                 await put_aside(
                     self._collector(repository),
                     where,
-                    self._workspace(run_id),
-                    self._mirrors.path(repository),
+                    self._places.mirror(repository),
                 )
-                await self._clear(where)
+                await self._delete_all(where.of_one_attempt)
             else:
                 await self.remove(run_id)
             mirror = await self._mirrors.fetch(repository)
             try:
                 workspace = await self._build(where, mirror, repository, branch, start_from)
             except _UnusableMirrorError:
-                await self._clear(where)
+                await self._delete_all(where.of_one_attempt)
                 mirror = await self._mirrors.rebuild(repository)
                 workspace = await self._build(where, mirror, repository, branch, start_from)
             await delete(self._git, where.left)
@@ -79,17 +79,17 @@ class GitWorkspaces:
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
     ) -> Changes | None:
         """Commit what the agent left. See ``ports.Workspaces``."""
-        where = self._run_directory(workspace.run_id)
+        where = self._places.run(workspace.run_id)
         with told_plainly(f"collecting the changes of {workspace.run_id}"):
             return await self._collector(repository).collect(
-                where, self._mirrors.path(repository), workspace, message=message, at=at
+                where, self._places.mirror(repository), workspace, message=message, at=at
             )
 
     async def push(
         self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
     ) -> None:
         """Make the server's branch this commit. See ``ports.Workspaces``."""
-        where = self._run_directory(workspace.run_id)
+        where = self._places.run(workspace.run_id)
         if not where.trusted.is_dir():
             raise WorkspaceError(
                 f"there is nothing collected to push for {workspace.run_id} in {where.trusted}",
@@ -106,14 +106,12 @@ class GitWorkspaces:
 
     async def remove(self, run_id: str) -> None:
         """Delete the worktree and its repositories; the attempts' logs stay."""
-        where = self._run_directory(run_id)
+        where = self._places.run(run_id)
         with told_plainly(f"removing the workspace of {run_id}"):
-            await self._clear(where)
-            await delete(self._git, where.left)
+            await self._delete_all(where.of_all_attempts)
 
-    async def _clear(self, where: RunDirectory) -> None:
-        """Delete what one attempt had; what it left for the next stays."""
-        for path in (*where.of_one_attempt, self._workspace(where.run_id)):
+    async def _delete_all(self, paths: Iterable[Path]) -> None:
+        for path in paths:
             await delete(self._git, path)
 
     async def _build(
@@ -127,7 +125,6 @@ class GitWorkspaces:
         base = mirror.branch(start_from)
         if base is None:
             raise _no_branch(repository, start_from, mirror)
-        path = self._workspace(where.run_id)
         await agent_repository.create(
             self._git, where, mirror, self._identity(repository), ignored=self._settings.ignored()
         )
@@ -138,12 +135,16 @@ class GitWorkspaces:
         Note(begun.base, str(mirror.path)).write(where)
         try:
             await agent_repository.check_out(
-                self._git, where, path, branch=branch, commit=begun.head, head=begun.parent
+                self._git, where, branch=branch, commit=begun.head, head=begun.parent
             )
         except WorkspaceError as error:
             raise _UnusableMirrorError(error.message, hint=error.hint) from error
         return Workspace(
-            where.run_id, path, begun.base, mirror.branch(branch), carries_on=left is not None
+            where.run_id,
+            where.workspace,
+            begun.base,
+            mirror.branch(branch),
+            carries_on=left is not None,
         )
 
     def _collector(self, repository: Repository) -> Collector:
@@ -154,14 +155,6 @@ class GitWorkspaces:
         checked = await self._git.run(root, "check-ref-format", f"refs/heads/{branch}")
         if checked.exit_code != 0 or branch.startswith("-"):
             raise WorkspaceError(f"{branch!r} cannot be the name of a git branch")
-
-    def _run_directory(self, run_id: str) -> RunDirectory:
-        if _RUN_ID.fullmatch(run_id) is None:
-            raise WorkspaceError(f"{run_id!r} cannot be a run's id")
-        return RunDirectory(self._settings.runs_directory / run_id, run_id)
-
-    def _workspace(self, run_id: str) -> Path:
-        return self._settings.workspace_root / run_id
 
     def _identity(self, repository: Repository) -> Identity:
         settings = self._settings

@@ -295,7 +295,7 @@ async def test_it_can_be_read(
     is_phone: bool,  # noqa: FBT001 - likewise
 ) -> None:
     view.facts = replace(
-        view.facts, github=GitHubStatus.REFUSED, github_fault=LONG_WORD, disk_is_low=True
+        view.facts, github=GitHubStatus.REFUSED, github_fault=LONG_WORD, disk_fault=LONG_WORD
     )
     view.agents = {run_id: Progress(last_event=LONG_WORD) for run_id in view.recorded}
     async with opened(browser, server, is_phone=is_phone, is_dark=is_dark) as page:

@@ -25,7 +25,7 @@ all_facts = st.builds(
     github_fault=faults,
     configuration_fault=faults,
     disk_free_bytes=st.none() | st.integers(0, 2**50),
-    disk_is_low=st.booleans(),
+    disk_fault=st.none() | st.just("1 MiB is free"),
     is_stopping=st.booleans(),
 )
 
@@ -42,7 +42,7 @@ all_facts = st.builds(
         ({"github": GitHubStatus.REFUSED}, HealthStatus.FAIL, True, False),
         ({"github_fault": "acme/gone: 404"}, HealthStatus.WARN, True, True),
         ({"configuration_fault": "no repositories"}, HealthStatus.WARN, True, True),
-        ({"disk_is_low": True}, HealthStatus.WARN, True, True),
+        ({"disk_fault": "1 MiB is free"}, HealthStatus.WARN, True, True),
         ({"is_stopping": True}, HealthStatus.PASS, True, False),
     ],
 )
