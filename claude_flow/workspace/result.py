@@ -111,7 +111,8 @@ class Collector:
         # The index of the start knows each file's times: what is older need not be read.
         if place.index is not None:
             _copy_if_there(start_index, place.index)
-        await self.git.text(place, "read-tree", "-m", parent)
+        # -i: files that differ from that index are what all this is about.
+        await self.git.text(place, "read-tree", "-i", "-m", parent)
         await self._drop_new_gitlinks(place, base)
         await self.git.text(place, "add", "--all", "--", ".")
         await self._keep_untouched(place, parent)

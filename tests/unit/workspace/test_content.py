@@ -57,6 +57,29 @@ async def test_an_agents_commits_are_kept(scene: Scene) -> None:
     assert log == [second, first]
 
 
+@pytest.mark.parametrize("how", ["edited", "deleted", "moved", "edited again"])
+async def test_a_commit_that_changes_what_was_there_is_kept(scene: Scene, how: str) -> None:
+    workspace = await scene.prepare()
+    file = workspace.path / "src/main.py"
+    match how:
+        case "deleted":
+            file.unlink()
+        case "moved":
+            file.rename(workspace.path / "main.py")
+        case _:
+            file.write_text("print(2)\n")
+    commit = _commit(workspace)
+    if how == "edited again":
+        file.write_text("print(3)\n")
+
+    changes = await scene.collect(workspace)
+
+    assert changes is not None
+    paths = {"src/main.py", "main.py"} if how == "moved" else {"src/main.py"}
+    assert set(changes.paths) == paths
+    assert (changes.commit == commit) is (how != "edited again")
+
+
 async def test_what_an_agent_left_uncommitted_goes_on_top_of_its_commits(scene: Scene) -> None:
     workspace = await scene.prepare()
     (workspace.path / "a.txt").write_text("a")
