@@ -75,8 +75,12 @@ class Scene:
         git("push", "-q", "origin", f"HEAD:refs/heads/{branch}", cwd=clone)
         return git("rev-parse", "HEAD", cwd=clone)
 
-    async def prepare(self, run_id: str = "r-1", start_from: str = "main") -> Workspace:
-        return await self.workspaces.prepare(run_id, WIDGETS, branch=BRANCH, start_from=start_from)
+    async def prepare(
+        self, run_id: str = "r-1", start_from: str = "main", *, carry_on: bool = False
+    ) -> Workspace:
+        return await self.workspaces.prepare(
+            run_id, WIDGETS, branch=BRANCH, start_from=start_from, carry_on=carry_on
+        )
 
     async def collect(self, workspace: Workspace) -> Changes | None:
         return await self.workspaces.collect(workspace, WIDGETS, message="Done", at=AT)

@@ -9,13 +9,7 @@ import pytest
 
 from claude_flow.errors import WorkspaceUnreachableError
 from claude_flow.ports import Workspace
-from tests.unit.workspace.conftest import BRANCH, WIDGETS, Scene, git
-
-
-async def _carry_on(scene: Scene, start_from: str = "main") -> Workspace:
-    return await scene.workspaces.prepare(
-        "r-1", WIDGETS, branch=BRANCH, start_from=start_from, carry_on=True
-    )
+from tests.unit.workspace.conftest import BRANCH, Scene, git
 
 
 def _work(workspace: Workspace) -> str:
@@ -32,7 +26,7 @@ async def test_commits_stay_commits_and_changes_stay_changes(scene: Scene) -> No
     first = await scene.prepare()
     mine = _work(first)
 
-    second = await _carry_on(scene)
+    second = await scene.prepare(carry_on=True)
 
     assert (second.base, second.carries_on) == (first.base, True)
     assert git("rev-parse", "HEAD", cwd=second.path) == mine
@@ -58,7 +52,7 @@ async def test_commits_stay_commits_and_changes_stay_changes(scene: Scene) -> No
 async def test_it_goes_from_attempt_to_attempt(scene: Scene) -> None:
     await scene.prepare()
     for number in range(3):
-        workspace = await _carry_on(scene)
+        workspace = await scene.prepare(carry_on=True)
         (workspace.path / f"{number}.txt").write_text("x")
 
     changes = await scene.collect(workspace)
@@ -71,7 +65,7 @@ async def test_nothing_left_is_a_clean_start_at_the_present_head(scene: Scene) -
     await scene.prepare()
     head = scene.publish(lambda clone: _write(clone, "new.txt"))
 
-    workspace = await _carry_on(scene)
+    workspace = await scene.prepare(carry_on=True)
 
     assert (workspace.base, workspace.carries_on) == (head, False)
 
@@ -91,7 +85,7 @@ async def test_a_base_branch_that_moved_on_is_no_hindrance(scene: Scene) -> None
     _work(first)
     scene.publish(lambda clone: _write(clone, "new.txt"))
 
-    second = await _carry_on(scene)
+    second = await scene.prepare(carry_on=True)
 
     assert (second.base, second.carries_on) == (first.base, True)
     assert not (second.path / "new.txt").exists()
@@ -103,7 +97,7 @@ async def test_a_base_branch_that_was_rewritten_is_begun_anew(scene: Scene) -> N
     git("commit", "-q", "--amend", "-m", "Rewritten", cwd=clone)
     git("push", "-q", "--force", "origin", "HEAD:main", cwd=clone)
 
-    second = await _carry_on(scene)
+    second = await scene.prepare(carry_on=True)
 
     assert second.base == git("rev-parse", "HEAD", cwd=clone)
     assert not second.carries_on
@@ -114,7 +108,7 @@ async def test_a_pull_requests_branch_that_somebody_pushed_to_is_begun_anew(scen
     _work(await scene.prepare(start_from=BRANCH))
     theirs = scene.publish(lambda clone: _write(clone, "theirs.txt"), BRANCH)
 
-    second = await _carry_on(scene, BRANCH)
+    second = await scene.prepare(start_from=BRANCH, carry_on=True)
 
     assert (second.base, second.published, second.carries_on) == (theirs, theirs, False)
 
@@ -124,10 +118,10 @@ async def test_a_server_out_of_reach_loses_nothing(scene: Scene) -> None:
     url = scene.settings.git_base_url
     scene.change(git_base_url="http://127.0.0.1:9")
     with pytest.raises(WorkspaceUnreachableError):
-        await _carry_on(scene)
+        await scene.prepare(carry_on=True)
     scene.change(git_base_url=url)
 
-    workspace = await _carry_on(scene)
+    workspace = await scene.prepare(carry_on=True)
 
     assert workspace.carries_on
     assert (workspace.path / "uncommitted.txt").exists()
@@ -143,7 +137,7 @@ async def test_a_half_made_workspace_is_not_taken_for_work(scene: Scene) -> None
     (scene.run() / "start.index").unlink()
     (half.path / "README.md").unlink()
 
-    workspace = await _carry_on(scene)
+    workspace = await scene.prepare(carry_on=True)
 
     assert workspace.carries_on
     assert (workspace.path / "README.md").exists()
@@ -159,7 +153,7 @@ async def test_what_lost_its_objects_is_begun_anew(scene: Scene) -> None:
     shutil.rmtree(scene.run() / "left.git/objects")
     (scene.run() / "left.git/objects").mkdir()
 
-    assert not (await _carry_on(scene)).carries_on
+    assert not (await scene.prepare(carry_on=True)).carries_on
 
 
 async def test_what_cannot_be_read_is_begun_anew(scene: Scene) -> None:
@@ -167,7 +161,7 @@ async def test_what_cannot_be_read_is_begun_anew(scene: Scene) -> None:
     (workspace.path / "sub/.GIT").mkdir(parents=True)
     (workspace.path / "sub/.GIT/config").write_text("x")
 
-    second = await _carry_on(scene)
+    second = await scene.prepare(carry_on=True)
 
     assert not second.carries_on
     assert not (second.path / "sub").exists()
@@ -186,7 +180,7 @@ async def test_nothing_that_was_configured_is_carried_over(scene: Scene) -> None
     git("init", "-q", str(nested), cwd=workspace.path)
     (nested / "file.txt").write_text("nested")
 
-    second = await _carry_on(scene)
+    second = await scene.prepare(carry_on=True)
 
     names = git("config", "--list", "--name-only", "--local", cwd=second.path).split()
     assert not {"core.fsmonitor", "alias.st"} & set(names)
@@ -203,7 +197,7 @@ async def test_a_base_of_the_agents_choice_is_not_believed(scene: Scene) -> None
     note = scene.run() / "workspace.json"
     note.write_text(note.read_text().replace(workspace.base, other))
 
-    second = await _carry_on(scene)
+    second = await scene.prepare(carry_on=True)
 
     assert (second.base, second.carries_on) == (workspace.base, False)
 

@@ -22,7 +22,7 @@ def _fsmonitor(workspace: Workspace, command: str) -> None:
 
 
 def _hooks(workspace: Workspace, command: str) -> None:
-    hooks = Path(git("rev-parse", "--git-common-dir", cwd=workspace.path)) / "hooks"
+    hooks = _common(workspace) / "hooks"
     hooks.mkdir(exist_ok=True)
     for name in (
         "pre-commit",
@@ -52,7 +52,9 @@ def _filter(workspace: Workspace, command: str) -> None:
     for key in ("clean", "smudge", "process"):
         git("config", f"filter.evil.{key}", command, cwd=workspace.path)
     git("config", "diff.evil.textconv", command, cwd=workspace.path)
+    git("config", "diff.evil.command", command, cwd=workspace.path)
     git("config", "diff.external", command, cwd=workspace.path)
+    git("config", "merge.evil.driver", command, cwd=workspace.path)
 
 
 def _pack_objects_hook(workspace: Workspace, command: str) -> None:
@@ -111,6 +113,112 @@ def _redirected_objects(workspace: Workspace, command: str) -> None:
     (workspace.path / ".git").write_text(f"gitdir: {elsewhere}\n")
 
 
+def _info_attributes(workspace: Workspace, command: str) -> None:
+    info = _common(workspace) / "info"
+    (info / "attributes").write_text("* filter=evil diff=evil\n")
+    for key in ("filter.evil.clean", "filter.evil.process", "diff.evil.textconv"):
+        git("config", key, command, cwd=workspace.path)
+    git("config", "core.attributesFile", str(info / "attributes"), cwd=workspace.path)
+
+
+def _core_worktree(workspace: Workspace, command: str) -> None:
+    elsewhere = workspace.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".gitattributes").write_text("* filter=evil\n")
+    git("config", "filter.evil.clean", command, cwd=workspace.path)
+    git("config", "core.worktree", str(elsewhere), cwd=workspace.path)
+
+
+def _submodule_commands(workspace: Workspace, command: str) -> None:
+    (workspace.path / ".gitmodules").write_text(
+        f'[submodule "evil"]\n\tpath = evil\n\turl = ext::{command}\n\tupdate = !{command}\n'
+    )
+    git("config", "submodule.evil.url", f"ext::{command}", cwd=workspace.path)
+    git("config", "submodule.evil.update", f"!{command}", cwd=workspace.path)
+    git("config", "submodule.evil.active", "true", cwd=workspace.path)
+    git("config", "submodule.recurse", "true", cwd=workspace.path)
+    git("config", "fetch.recurseSubmodules", "true", cwd=workspace.path)
+    git("config", "protocol.ext.allow", "always", cwd=workspace.path)
+    git("add", ".gitmodules", cwd=workspace.path)
+    link = f"160000,{workspace.base},evil"
+    git("update-index", "--add", "--cacheinfo", link, cwd=workspace.path)
+    git("commit", "-q", "-m", "A submodule", cwd=workspace.path)
+
+
+def _lfs_configuration(workspace: Workspace, command: str) -> None:
+    (workspace.path / ".gitattributes").write_text("* filter=lfs diff=lfs merge=lfs -text\n")
+    (workspace.path / ".lfsconfig").write_text(
+        "[lfs]\n\turl = http://127.0.0.1:9/evil\n\tstandalonetransferagent = evil\n"
+        f'[lfs "customtransfer.evil"]\n\tpath = {command}\n'
+    )
+    for key in (
+        "filter.lfs.clean",
+        "filter.lfs.smudge",
+        "filter.lfs.process",
+        "lfs.customtransfer.evil.path",
+        "lfs.extension.evil.clean",
+        "lfs.extension.evil.smudge",
+    ):
+        git("config", key, command, cwd=workspace.path)
+    git("config", "lfs.extension.evil.priority", "0", cwd=workspace.path)
+    git("config", "lfs.standalonetransferagent", "evil", cwd=workspace.path)
+
+
+def _linked_repository(workspace: Workspace, command: str) -> None:
+    """Every part of the repository that could be one is a link to a repository elsewhere."""
+    elsewhere = workspace.path.parent / "elsewhere.git"
+    git("init", "-q", "--bare", str(elsewhere), cwd=workspace.path.parent)
+    git("config", "core.fsmonitor", command, cwd=elsewhere)
+    git("config", "uploadpack.packObjectsHook", command, cwd=elsewhere)
+    repository = _common(workspace)
+    for name in ("config", "hooks", "info", "packed-refs", "logs", "objects/pack"):
+        part = repository / name
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+        part.symlink_to(elsewhere / name)
+
+
+def _linked_pointer(workspace: Workspace, command: str) -> None:
+    """The pointer file is a link, and so are the worktree's own pointers."""
+    elsewhere = workspace.path.parent / "elsewhere.git"
+    git("init", "-q", "--bare", str(elsewhere), cwd=workspace.path.parent)
+    git("config", "core.fsmonitor", command, cwd=elsewhere)
+    git("config", "uploadpack.packObjectsHook", command, cwd=elsewhere)
+    own = _common(workspace) / "worktrees" / workspace.path.name
+    (own / "commondir").write_text(f"{elsewhere}\n")
+    (own / "gitdir").unlink()
+    (own / "gitdir").symlink_to(elsewhere / "config")
+    (workspace.path / ".git").unlink()
+    (workspace.path / ".git").symlink_to(elsewhere)
+
+
+def _everything_that_names_a_program(workspace: Workspace, command: str) -> None:
+    for key in (
+        "core.askPass",
+        "core.editor",
+        "core.gitProxy",
+        "core.pager",
+        "core.sshCommand",
+        "gpg.ssh.program",
+        "remote.origin.proxy",
+        "remote.origin.receivepack",
+        "remote.origin.vcs",
+        "sequence.editor",
+        "trailer.sign.command",
+        "uploadpack.packObjectsHook",
+    ):
+        git("config", key, command, cwd=workspace.path)
+    git("config", f"url.ext::{command} .pushInsteadOf", "file:", cwd=workspace.path)
+    git("config", "credential.useHttpPath", "true", cwd=workspace.path)
+    git("config", "credential.file:.helper", f"!{command}", cwd=workspace.path)
+
+
+def _common(workspace: Workspace) -> Path:
+    return Path(git("rev-parse", "--git-common-dir", cwd=workspace.path))
+
+
 @pytest.mark.parametrize(
     "trap",
     [
@@ -126,6 +234,13 @@ def _redirected_objects(workspace: Workspace, command: str) -> None:
         _nested_repository,
         _replaced_repository,
         _redirected_objects,
+        _info_attributes,
+        _core_worktree,
+        _submodule_commands,
+        _lfs_configuration,
+        _linked_repository,
+        _linked_pointer,
+        _everything_that_names_a_program,
     ],
 )
 async def test_nothing_that_an_agent_configures_runs(scene: Scene, trap: Trap) -> None:
@@ -141,10 +256,11 @@ async def test_nothing_that_an_agent_configures_runs(scene: Scene, trap: Trap) -
     changes = await scene.collect(workspace)
     assert changes is not None
     await scene.push(workspace, changes)
-    await scene.prepare()  # the next attempt
+    second = await scene.prepare(carry_on=True)  # the next attempt
     await scene.workspaces.remove("r-1")
 
     assert not sprung.exists()
+    assert second.base == workspace.base
     assert git("show", f"{changes.commit}:src/main.py", cwd=scene.server) == "print(2)"
 
 
@@ -244,6 +360,38 @@ async def test_a_workspace_replaced_by_a_link_is_refused(scene: Scene) -> None:
     await scene.workspaces.remove("r-1")
     assert (other / "README.md").exists()
     assert not workspace.path.is_symlink()
+
+
+async def test_a_worktree_that_is_said_to_be_elsewhere_is_not_read(scene: Scene) -> None:
+    workspace = await scene.prepare()
+    private = scene.directory / "private"
+    private.mkdir()
+    (private / "key").write_text("do not read")
+    git("config", "core.worktree", str(private), cwd=workspace.path)
+    (workspace.path / "new.txt").write_text("new")
+
+    changes = await scene.collect(workspace)
+
+    assert changes is not None
+    assert changes.paths == ("new.txt",)
+
+
+async def test_a_replaced_or_grafted_history_is_not_believed(scene: Scene) -> None:
+    """They would hide what is changed from whoever compares with the base."""
+    workspace = await scene.prepare()
+    (workspace.path / "src/main.py").write_text("print(2)\n")
+    git("commit", "-q", "-a", "-m", "By the agent", cwd=workspace.path)
+    mine = git("rev-parse", "HEAD", cwd=workspace.path)
+    git("replace", workspace.base, mine, "-f", cwd=workspace.path)
+    (_common(workspace) / "info/grafts").write_text(f"{mine}\n")
+    (_common(workspace) / "shallow").write_text(f"{mine}\n")
+
+    changes = await scene.collect(workspace)
+
+    assert changes is not None
+    assert (changes.commit, changes.paths) == (mine, ("src/main.py",))
+    log = git("rev-list", changes.commit, cwd=scene.run() / "result.git").split()
+    assert log == [mine, workspace.base]
 
 
 async def test_objects_of_another_repository_cannot_be_borrowed(scene: Scene) -> None:
