@@ -25,9 +25,12 @@ from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.github import ApiSession, AppIdentity, AppInstallation, GitHubClient, Login
 from claude_flow.journal import redactor
+from claude_flow.model.breaker import BreakerPolicy
+from claude_flow.model.budgets import Budgets
 from claude_flow.model.issue import Repository
 from claude_flow.model.transitions import RetryPolicy
 from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
+from claude_flow.triggers.brakes import RecordedBrakes
 from claude_flow.triggers.poller import Poller
 from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
@@ -120,6 +123,12 @@ def wire(
     def agent() -> Agent:
         return agent_of(config, environ)
 
+    brakes = RecordedBrakes(
+        engine,
+        breaker=lambda: _breaker_policy(config),
+        budgets=lambda: _budgets(config),
+        clock=clock,
+    )
     worker = Worker(
         github=github,
         workspaces=workspaces,
@@ -135,6 +144,7 @@ def wire(
         gate=TrustGate(
             github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
         ),
+        brakes=brakes,
         worker=worker,
         workspaces=workspaces,
         announcer=announcer,
@@ -156,6 +166,7 @@ def wire(
     poller = Poller(
         github,
         engine,
+        brakes,
         trigger_label=lambda: str(config.get("github.trigger_label")),
         clock=clock,
     )
@@ -358,6 +369,21 @@ def _retention_policy(config: ConfigManager) -> RetentionPolicy:
         keep_runs=timedelta(days=config.get("workspace.keep_runs_days")),
         max_total_bytes=config.get("workspace.max_total_bytes"),
         min_free_bytes=config.get("workspace.min_free_bytes"),
+    )
+
+
+def _breaker_policy(config: ConfigManager) -> BreakerPolicy:
+    return BreakerPolicy(
+        failures=config.get("claude_flow.breaker_failures"),
+        pause_seconds=config.get("claude_flow.breaker_pause_seconds"),
+    )
+
+
+def _budgets(config: ConfigManager) -> Budgets:
+    return Budgets(
+        run_usd=config.get("claude_flow.run_budget_usd"),
+        repository_daily_usd=config.get("claude_flow.repository_daily_budget_usd"),
+        daily_usd=config.get("claude_flow.daily_budget_usd"),
     )
 
 

@@ -5,7 +5,8 @@ Pure values and functions; the JSON is the ``application/health+json`` form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -38,7 +39,7 @@ class HealthFacts:
     start, before the first time) and ``tick_limit_seconds`` how long that may take. The
     ``…_fault`` texts say what is wrong, without secrets; None is fine. ``github_fault`` beside
     ``ok`` is the trouble of single repositories. ``disk_free_bytes`` is None where it was not
-    measured.
+    measured. ``held`` are the repositories whose issues are not taken for now, and why.
     """
 
     at: datetime
@@ -51,6 +52,7 @@ class HealthFacts:
     configuration_fault: str | None = None
     disk_free_bytes: int | None = None
     disk_fault: str | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
     is_stopping: bool = False
 
 
@@ -117,7 +119,7 @@ def assess(facts: HealthFacts) -> Health:
     is_usable = database.status is HealthStatus.PASS and facts.github is GitHubStatus.OK
     return Health(
         version=facts.version,
-        checks=(loop, database, github, _configuration(facts), _disk(facts)),
+        checks=(loop, database, github, _configuration(facts), _disk(facts), _intake(facts)),
         is_live=is_live,
         is_ready=is_live and is_usable and not facts.is_stopping,
     )
@@ -206,4 +208,16 @@ def _disk(facts: HealthFacts) -> Check:
         output=f"no new run starts until there is more space: {facts.disk_fault}"
         if facts.disk_fault
         else None,
+    )
+
+
+def _intake(facts: HealthFacts) -> Check:
+    held = [f"{repository}: {why}" for repository, why in sorted(facts.held.items())]
+    return Check(
+        name="repositories:held",
+        component_type="component",
+        status=HealthStatus.WARN if held else HealthStatus.PASS,
+        at=facts.at,
+        observed_value=len(held),
+        output="; ".join(held) or None,
     )

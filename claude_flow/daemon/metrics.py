@@ -96,6 +96,11 @@ class _SnapshotCollector(Collector):
         yield _gauge(
             "claude_flow_uptime_seconds", "Since the daemon's start.", snapshot.uptime_seconds
         )
+        yield _gauge(
+            "claude_flow_repositories_held",
+            "Repositories whose issues are not taken for now: failures, or a spent budget.",
+            len(snapshot.held),
+        )
         if snapshot.rate_limit is not None:
             yield _gauge(
                 "claude_flow_github_requests_remaining",

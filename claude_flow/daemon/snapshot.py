@@ -34,6 +34,7 @@ class Snapshot:
 
     ``web_url`` is where people read issues (``https://github.com``). ``counts`` holds all runs
     ever recorded, by state. ``queue`` is in the order of its start as far as known.
+    ``held`` are the repositories whose issues are not taken for now, and why.
     """
 
     at: datetime
@@ -47,6 +48,7 @@ class Snapshot:
     running: tuple[RunningRun, ...] = ()
     queue: tuple[Run, ...] = ()
     rate_limit: RateLimit | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
 
     def count(self, state: RunState) -> int:
         """How many runs are in ``state``."""
@@ -64,6 +66,7 @@ class Snapshot:
             "counts": {state.value: self.count(state) for state in RunState},
             "running": [running.to_json() for running in self.running],
             "queue": [run.to_json() for run in self.queue],
+            "held": dict(self.held),
             "rate_limit": _rate_limit_json(self.rate_limit),
         }
 

@@ -43,6 +43,7 @@ class DaemonView:
                 configuration_fault=self._pulse.configuration_fault,
                 disk_free_bytes=None if space is None else space.free_bytes,
                 disk_fault=str(space) if space is not None and space.is_low else None,
+                held=self._held(),
                 is_stopping=self._pulse.is_stopping,
             )
         )
@@ -80,7 +81,11 @@ class DaemonView:
             ),
             queue=tuple(run for run in reversed(runs) if run.state is RunState.QUEUED),
             rate_limit=self._parts.github.rate_limit(),
+            held=self._held(),
         )
+
+    def _held(self) -> dict[str, str]:
+        return {str(repository): why for repository, why in self._parts.poller.held.items()}
 
     def metrics(self) -> bytes | None:
         """Prometheus' text, None if metrics are off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from claude_flow.engine.attempts import Attempts, DurableStep
 from claude_flow.engine.database import Database
@@ -135,14 +136,19 @@ class DurableEngine:
         *,
         states: Sequence[RunState] = (),
         issue: IssueRef | None = None,
+        repository: Repository | None = None,
         limit: int | None = None,
     ) -> list[Run]:
         """See ``claude_flow.ports.Engine``."""
-        return self._record.runs(states=states, issue=issue, limit=limit)
+        return self._record.runs(states=states, issue=issue, repository=repository, limit=limit)
 
     def counts(self) -> Mapping[RunState, int]:
         """See ``claude_flow.ports.Engine``."""
         return self._record.counts()
+
+    def spent_usd(self, since: datetime) -> Mapping[str, float]:
+        """See ``claude_flow.ports.Engine``."""
+        return self._record.spent_usd(since)
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""

@@ -18,7 +18,7 @@ from claude_flow.engine.database import SCHEMA, Database
 from claude_flow.errors import UsageError
 from claude_flow.model import transitions
 from claude_flow.model.issue import IssueRef, Repository
-from claude_flow.model.run import Reason, Run, RunState, to_rfc3339
+from claude_flow.model.run import Reason, Run, RunState, spent_since, to_rfc3339
 from claude_flow.model.transitions import RunEnded, RunEvent
 
 ACTIVE_STATES = (RunState.QUEUED, RunState.RUNNING)
@@ -129,6 +129,7 @@ class RunRecord:
         *,
         states: Sequence[RunState] = (),
         issue: IssueRef | None = None,
+        repository: Repository | None = None,
         limit: int | None = None,
     ) -> list[Run]:
         """Runs, newest first; ``states`` empty means all. Raises EngineError."""
@@ -140,6 +141,8 @@ class RunRecord:
             query = query.where(table.c.state.in_([state.value for state in states]))
         if issue is not None:
             query = query.where(table.c.issue == str(issue).lower())
+        if repository is not None:
+            query = query.where(table.c.repository == partition(repository))
         with self._database.read() as connection:
             return [_run(row) for row in connection.execute(query.limit(limit))]
 
@@ -149,6 +152,23 @@ class RunRecord:
         query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
         with self._database.read() as connection:
             return {RunState(state): number for state, number in connection.execute(query)}
+
+    def spent_usd(self, since: datetime) -> dict[str, float]:
+        """What attempts that ended since then cost, by repository. Raises EngineError."""
+        table = self._runs
+        # A run with such an attempt is active or has ended since itself. All moments in the
+        # documents have one form, so their texts compare as they do.
+        ended_at = (
+            sa.func.json_extract(table.c.document, "$.ended_at")
+            if self._database.is_sqlite
+            else sa.cast(table.c.document, postgresql.JSON)["ended_at"].astext
+        )
+        query = sa.select(table).where(
+            table.c.state.in_(ACTIVE_STATES) | (ended_at >= to_rfc3339(since))
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return spent_since(since, map(_run, rows))
 
     def pending(self) -> list[Pending]:
         """All active runs. Raises EngineError."""

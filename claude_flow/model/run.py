@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -210,6 +210,21 @@ def run_id(issue: IssueRef, trigger: Trigger) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", issue.repository.name.lower()).strip("-")[:36].strip("-")
     digest = hashlib.sha256(f"{str(issue).lower()}:{trigger}".encode()).hexdigest()[:10]
     return "-".join(part for part in (name, str(issue.number), digest) if part)
+
+
+def spent_since(moment: datetime, runs: Iterable[Run]) -> dict[str, float]:
+    """What attempts that ended since the moment cost in US dollars, by repository.
+
+    The keys are ``owner/name`` in lower case.
+    """
+    spent: dict[str, float] = {}
+    for run in runs:
+        repository = str(run.issue.repository).lower()
+        for attempt in run.attempts:
+            cost_usd = attempt.usage.cost_usd
+            if cost_usd and attempt.ended_at is not None and attempt.ended_at >= moment:
+                spent[repository] = spent.get(repository, 0.0) + cost_usd
+    return spent
 
 
 def to_rfc3339(moment: datetime | None) -> str | None:

@@ -21,6 +21,7 @@ from claude_flow.ports.agents import (
     Progress,
     Verdict,
 )
+from claude_flow.ports.brakes import Brakes
 from claude_flow.ports.engine import AttemptWorkflow, Engine, Steps
 from claude_flow.ports.github import (
     Comment,
@@ -48,6 +49,7 @@ __all__ = [
     "AgentOutput",
     "AgentTask",
     "AttemptWorkflow",
+    "Brakes",
     "Changes",
     "Clock",
     "Comment",

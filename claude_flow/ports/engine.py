@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from claude_flow.model.issue import IssueRef, Repository
@@ -83,6 +84,7 @@ class Engine(Protocol):
         *,
         states: Sequence[RunState] = (),
         issue: IssueRef | None = None,
+        repository: Repository | None = None,
         limit: int | None = None,
     ) -> list[Run]:
         """Runs, newest first; ``states`` empty means all."""
@@ -90,6 +92,13 @@ class Engine(Protocol):
 
     def counts(self) -> Mapping[RunState, int]:
         """How many runs were ever recorded, by state; states without runs may be missing."""
+        ...
+
+    def spent_usd(self, since: datetime) -> Mapping[str, float]:
+        """What attempts that ended since then said they cost, by repository.
+
+        The keys are ``owner/name`` in lower case; repositories without costs may be missing.
+        """
         ...
 
     def set_limits(self, max_concurrent_runs: int, max_concurrent_runs_per_repository: int) -> None:

@@ -9,15 +9,16 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from claude_flow.engine.answers import Kept
 from claude_flow.engine.attempts import Attempts
 from claude_flow.errors import EngineError, StateInUseError, UsageError
 from claude_flow.model import transitions
 from claude_flow.model.issue import IssueRef, Repository
-from claude_flow.model.run import Reason, Run, RunState
+from claude_flow.model.run import Reason, Run, RunState, spent_since
 from claude_flow.model.transitions import RunEnded, RunEvent
 from claude_flow.ports import AttemptWorkflow, Clock
 
@@ -156,6 +157,7 @@ class FakeEngine:
         *,
         states: Sequence[RunState] = (),
         issue: IssueRef | None = None,
+        repository: Repository | None = None,
         limit: int | None = None,
     ) -> list[Run]:
         """See ``claude_flow.ports.Engine``."""
@@ -165,6 +167,7 @@ class FakeEngine:
                 for run in self.state.runs.values()
                 if (not states or run.state in states)
                 and (issue is None or _same(run.issue, issue))
+                and (repository is None or _repository(run) == str(repository).lower())
             ]
         return sorted(found, key=lambda run: (run.created_at, run.id), reverse=True)[:limit]
 
@@ -173,11 +176,16 @@ class FakeEngine:
         with self.state.lock:
             return dict(Counter(run.state for run in self.state.runs.values()))
 
+    def spent_usd(self, since: datetime) -> Mapping[str, float]:
+        """See ``claude_flow.ports.Engine``."""
+        with self.state.lock:
+            return spent_since(since, self.state.runs.values())
+
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""
         with self.state.lock:
             busy = [
-                str(run.issue.repository).lower()
+                _repository(run)
                 for run in self.state.runs.values()
                 if run.state is RunState.RUNNING
                 or (run.state is RunState.QUEUED and self.state.latest[run.id] == 1)
@@ -239,7 +247,7 @@ class FakeEngine:
         return found
 
     def _repository(self, key: _Key) -> str:
-        return str(self.state.runs[key[0]].issue.repository).lower()
+        return _repository(self.state.runs[key[0]])
 
     async def _drive(self, key: _Key, work: AttemptWorkflow) -> None:
         kept = self.state.steps.setdefault(key, {})
@@ -265,3 +273,7 @@ class FakeEngine:
 
 def _same(one: IssueRef, other: IssueRef) -> bool:
     return str(one).lower() == str(other).lower()
+
+
+def _repository(run: Run) -> str:
+    return str(run.issue.repository).lower()

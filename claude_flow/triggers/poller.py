@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from claude_flow.errors import NotFoundError
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.model.run import Run, RunState, Trigger, TriggerKind
-from claude_flow.ports import Engine, GitHub
+from claude_flow.ports import Brakes, Engine, GitHub
 from claude_flow.triggers.admission import choose
 
 _log = logging.getLogger(__name__)
@@ -26,14 +26,17 @@ class Poller:
         self,
         github: GitHub,
         engine: Engine,
+        brakes: Brakes,
         *,
         trigger_label: Callable[[], str],
         clock: Callable[[], datetime],
     ) -> None:
         self._github = github
         self._engine = engine
+        self._brakes = brakes
         self._label = trigger_label
         self._clock = clock
+        self._held: Mapping[Repository, str] = {}
         self._waiting: dict[Repository, list[Issue]] = {}
         # Issues whose label event already made a run, by when they last changed: their label
         # is about to go, and asking again for the same event would cost a request per look.
@@ -41,12 +44,18 @@ class Poller:
 
     @property
     def waiting(self) -> int:
-        """How many labelled issues were seen and not yet taken."""
-        return len(self._open_requests())
+        """How many labelled issues were seen, not yet taken, and may be taken."""
+        return sum(issue.ref.repository not in self._held for issue in self._open_requests())
+
+    @property
+    def held(self) -> Mapping[Repository, str]:
+        """Repositories whose issues keep their label and are not taken for now, and why."""
+        return self._held
 
     def forget(self, repository: Repository) -> None:
         """Take no more of what waits in a repository that is not watched any more."""
         self._waiting.pop(repository, None)
+        self._held = {held: why for held, why in self._held.items() if held != repository}
 
     def look(self, repository: Repository) -> None:
         """Ask GitHub for the repository's labelled issues. Raises a ``GitHubError``."""
@@ -57,6 +66,8 @@ class Poller:
     def admit(self) -> list[Run]:
         """Submit what there is a place for; the new runs. Raises GitHubError, EngineError."""
         waiting = self._open_requests()
+        self._hold({*self._held, *(issue.ref.repository for issue in waiting)})
+        waiting = [issue for issue in waiting if issue.ref.repository not in self._held]
         if not waiting:
             return []
         free = self._engine.free_slots()
@@ -70,6 +81,15 @@ class Poller:
         )
         submitted = [self._submit(issue) for issue in chosen]
         return [run for run in submitted if run is not None]
+
+    def _hold(self, repositories: Collection[Repository]) -> None:
+        before = self._held
+        self._held = self._brakes.on_repositories(repositories) if repositories else {}
+        for repository in self._held.keys() - before.keys():
+            why = self._held[repository]
+            _log.warning("issues of %s keep their label for now: %s", repository, why)
+        for repository in before.keys() - self._held.keys():
+            _log.info("issues of %s are taken again", repository)
 
     def _open_requests(self) -> list[Issue]:
         return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +27,10 @@ from claude_flow.model.transitions import (
     RunEvent,
     TryAgain,
     after_attempt,
+    apply,
     final_state,
 )
-from claude_flow.ports import Engine, Gate, Refusal, Steps, Workspaces
+from claude_flow.ports import Brakes, Engine, Gate, Refusal, Steps, Workspaces
 from claude_flow.workflow import kept
 from claude_flow.workflow.announcer import Announcer
 from claude_flow.workflow.kept import Work
@@ -59,6 +60,7 @@ class AttemptRunner:
 
     engine: Engine
     gate: Gate
+    brakes: Brakes
     worker: Worker
     workspaces: Workspaces
     announcer: Announcer
@@ -95,7 +97,9 @@ class AttemptRunner:
                 await steps.step("admit", lambda: self._admit(run), interruptible=True),
             )
             if isinstance(admitted, Refusal):
-                return _End(admitted.reason, self.clock(), admitted.why, was_claimed=False)
+                return _End(
+                    admitted.reason, self.clock(), admitted.why, was_claimed=run.attempt > 1
+                )
             await steps.step("claim", lambda: self._claim(run))
             work = kept.work_from_json(
                 await steps.step("work", lambda: self._do_work(run, admitted), interruptible=True)
@@ -113,6 +117,10 @@ class AttemptRunner:
             found = await self.patience.call(self.gate.admit, run.issue, run.trigger)
         except NotFoundError as error:
             found = Refusal(Reason.ISSUE_CLOSED, self.redact(str(error)))
+        if not isinstance(found, Refusal):
+            spent = await asyncio.to_thread(self.brakes.on_attempt, run)
+            if spent is not None:
+                found = Refusal(Reason.BUDGET_EXCEEDED, _sentence(spent))
         return kept.admission_to_json(found)
 
     async def _claim(self, run: Run) -> None:
@@ -181,6 +189,13 @@ class AttemptRunner:
         )
 
     async def _finish(self, run: Run, reason: Reason, end: _End, steps: Steps) -> None:
+        ended = RunEnded(reason, end.at, end.pull_request, end.detail)
+        stopped = await asyncio.to_thread(self.brakes.after, apply(run, ended))
+        if stopped is not None:
+            _log.warning("%s: %s", run.issue.repository, stopped)
+            told = [text for text in (end.detail, stopped) if text]
+            end = replace(end, detail=" ".join(map(_sentence, told)))
+
         async def tell() -> None:
             if end.was_claimed:
                 await self.announcer.ended(
@@ -213,6 +228,11 @@ class AttemptRunner:
 
     async def _apply(self, run_id: str, event: RunEvent) -> Run:
         return await asyncio.to_thread(self.engine.apply, run_id, event)
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _told(reason: Reason, more: str | None) -> str:

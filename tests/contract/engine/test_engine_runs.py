@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from claude_flow.errors import EngineError, RateLimitedError, StateInUseError, UsageError
 from claude_flow.model.issue import IssueRef, Repository
-from claude_flow.model.run import Phase, Reason, Run, RunState
+from claude_flow.model.run import Phase, Reason, Run, RunState, Usage
 from claude_flow.model.transitions import AttemptEnded, AttemptStarted, PhaseEntered, RunEnded
 from claude_flow.ports import Engine, Steps
 
@@ -246,11 +247,32 @@ def test_the_record_answers(world: Any, work: Work) -> None:
     assert [run.id for run in engine.runs()] == [run.id for run in reversed(runs)]
     assert [run.id for run in engine.runs(limit=1)] == [runs[2].id]
     assert [run.id for run in engine.runs(issue=IssueRef.parse("Octo/B#1"))] == [runs[1].id]
+    assert [run.id for run in engine.runs(repository=Repository("Octo", "C"))] == [runs[2].id]
     assert engine.runs(states=[RunState.FAILED, RunState.CANCELLED]) == []
     assert engine.get("nobody") is None
     with pytest.raises(UsageError, match="nobody"):
         engine.apply("nobody", PhaseEntered(Phase.EXECUTING))
     assert not engine.cancel("nobody")
+
+
+def test_the_record_knows_what_was_spent_since_a_moment(world: Any, work: Work) -> None:
+    work.engine = engine = world.launch(work.gated)
+    ended, active = world.run("Octo/a#1"), world.run("octo/b#1")
+    for run in (ended, active):
+        engine.submit(run)
+    world.until(lambda: work.busy == 2)
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    for hours, cost in enumerate((1.0, 2.5)):
+        at = noon + timedelta(hours=hours)
+        for run in (ended, active):
+            engine.apply(run.id, AttemptStarted(hours + 1, at))
+            usage = Usage(cost_usd=cost)
+            engine.apply(run.id, AttemptEnded(hours + 1, Reason.AGENT_FAILED, at, usage=usage))
+    engine.apply(ended.id, RunEnded(Reason.AGENT_FAILED, noon + timedelta(hours=1)))
+
+    assert engine.spent_usd(noon) == {"octo/a": 3.5, "octo/b": 3.5}
+    assert engine.spent_usd(noon + timedelta(minutes=1)) == {"octo/a": 2.5, "octo/b": 2.5}
+    assert engine.spent_usd(noon + timedelta(hours=1, seconds=1)) == {}
 
 
 def test_changes_from_many_threads_are_all_kept(world: Any, work: Work) -> None:

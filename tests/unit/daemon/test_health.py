@@ -26,6 +26,7 @@ all_facts = st.builds(
     configuration_fault=faults,
     disk_free_bytes=st.none() | st.integers(0, 2**50),
     disk_fault=st.none() | st.just("1 MiB is free"),
+    held=st.dictionaries(st.just("acme/widgets"), st.text(min_size=1)),
     is_stopping=st.booleans(),
 )
 
@@ -38,6 +39,7 @@ all_facts = st.builds(
         ({"seconds_since_tick": 30.1}, HealthStatus.FAIL, False, False),
         ({"database_fault": DATABASE_GONE}, HealthStatus.FAIL, True, False),
         ({"github": GitHubStatus.UNREACHABLE}, HealthStatus.WARN, True, False),
+        ({"held": {"acme/widgets": "a spent budget"}}, HealthStatus.WARN, True, True),
         ({"github": GitHubStatus.UNKNOWN}, HealthStatus.WARN, True, False),
         ({"github": GitHubStatus.REFUSED}, HealthStatus.FAIL, True, False),
         ({"github_fault": "acme/gone: 404"}, HealthStatus.WARN, True, True),
@@ -103,6 +105,14 @@ def test_json_is_the_health_format(well: HealthFacts) -> None:
                     "time": "2026-01-31T12:00:00.000Z",
                     "observedValue": 5 * 2**30,
                     "observedUnit": "B",
+                }
+            ],
+            "repositories:held": [
+                {
+                    "componentType": "component",
+                    "status": "pass",
+                    "time": "2026-01-31T12:00:00.000Z",
+                    "observedValue": 0,
                 }
             ],
         },

@@ -55,6 +55,7 @@ def test_gauges_follow_the_snapshot(view: FakeServiceView, make_run: Callable[..
 
     found = samples(metrics.render(view.state()))
     assert found["claude_flow_queue_depth", ()] == 2
+    assert found["claude_flow_repositories_held", ()] == 0
     assert found["claude_flow_runs", (("state", "queued"),)] == 2
     assert found["claude_flow_runs", (("state", "failed"),)] == 0
 

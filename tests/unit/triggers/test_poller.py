@@ -6,13 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from claude_flow.errors import GitHubUnreachableError, NotFoundError
+from claude_flow.model.breaker import BreakerPolicy
+from claude_flow.model.budgets import Budgets
 from claude_flow.model.issue import IssueRef, Repository
-from claude_flow.model.run import Reason, RunState, TriggerKind
+from claude_flow.model.run import Reason, RunState, TriggerKind, Usage
 from claude_flow.model.transitions import AttemptEnded, AttemptStarted, RunEnded
 from claude_flow.ports import Steps
 from claude_flow.testing.clock import FakeClock
 from claude_flow.testing.fake_engine import FakeEngine
 from claude_flow.testing.fake_github import FakeGitHub
+from claude_flow.triggers.brakes import RecordedBrakes
 from claude_flow.triggers.operator import submit_for_operator
 from claude_flow.triggers.poller import Poller
 
@@ -29,8 +32,16 @@ class Scene:
         self.engine = FakeEngine(
             self.clock, max_concurrent_runs=3, max_concurrent_runs_per_repository=2
         )
+        self.breaker = BreakerPolicy(failures=2, pause_seconds=600)
+        self.budgets = Budgets()
+        self.brakes = RecordedBrakes(
+            self.engine,
+            breaker=lambda: self.breaker,
+            budgets=lambda: self.budgets,
+            clock=self.clock,
+        )
         self.poller = Poller(
-            self.github, self.engine, trigger_label=lambda: LABEL, clock=self.clock
+            self.github, self.engine, self.brakes, trigger_label=lambda: LABEL, clock=self.clock
         )
         for repository in (WIDGETS, GADGETS):
             self.github.state.add_repository(repository, permissions={"maria": "write"})
@@ -47,11 +58,22 @@ class Scene:
             self.poller.look(repository)
         return [run.issue for run in self.poller.admit()]
 
-    def end(self, ref: IssueRef) -> None:
+    def end(
+        self, ref: IssueRef, reason: Reason = Reason.NO_CHANGES, cost_usd: float | None = None
+    ) -> None:
         (run,) = self.engine.runs(issue=ref, limit=1)
         self.engine.apply(run.id, AttemptStarted(1, self.clock()))
-        self.engine.apply(run.id, AttemptEnded(1, Reason.NO_CHANGES, self.clock()))
-        self.engine.apply(run.id, RunEnded(Reason.NO_CHANGES, self.clock()))
+        usage = Usage(cost_usd=cost_usd)
+        self.engine.apply(run.id, AttemptEnded(1, reason, self.clock(), usage=usage))
+        self.engine.apply(run.id, RunEnded(reason, self.clock()))
+
+    def worked_off(self, reason: Reason, cost_usd: float | None = None) -> IssueRef:
+        """An issue that was taken, lost its label and came to its end."""
+        ref = self.labelled()
+        assert self.polled() == [ref]
+        self.github.state.unlabel_issue(ref, LABEL)
+        self.end(ref, reason, cost_usd)
+        return ref
 
 
 async def park(_run_id: str, _number: int, steps: Steps) -> None:
@@ -131,6 +153,60 @@ def test_a_forgotten_repository_is_not_taken_from(scene: Scene) -> None:
         scene.poller.look(repository)
     scene.poller.forget(WIDGETS)
     assert [run.issue for run in scene.poller.admit()] == [kept]
+
+
+def test_equal_failures_hold_a_repository_until_time_or_a_success_lets_it_go(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.worked_off(Reason.AGENT_FAILED)
+    failing = scene.worked_off(Reason.AGENT_FAILED)
+    held, other = scene.labelled(), scene.labelled(GADGETS)
+
+    assert scene.polled() == [other]
+    scene.github.state.unlabel_issue(other, LABEL)
+    assert scene.polled() == []
+    assert scene.poller.waiting == 0  # a daemon that works off what it found need not wait
+    assert "2 runs in a row have failed here" in scene.poller.held[WIDGETS]
+    scene.polled()
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+    retried = submit_for_operator(scene.engine, failing, key="retry", at=scene.clock())
+    assert retried is not None
+    scene.clock.advance(1)
+    scene.end(failing, Reason.PULL_REQUEST_OPENED)
+    assert scene.polled() == [held]
+    assert scene.poller.held == {}
+
+
+def test_time_lets_a_held_repository_go(scene: Scene) -> None:
+    scene.worked_off(Reason.AGENT_FAILED)
+    scene.worked_off(Reason.AGENT_FAILED)
+    held = scene.labelled()
+    assert scene.polled() == []
+    scene.clock.advance(600)
+    assert scene.polled() == [held]
+
+
+def test_a_spent_daily_budget_holds_until_midnight(scene: Scene) -> None:
+    scene.budgets = Budgets(repository_daily_usd=1.0)
+    scene.worked_off(Reason.NO_CHANGES, cost_usd=1.5)
+    held, other = scene.labelled(), scene.labelled(GADGETS)
+    assert scene.polled() == [other]
+    assert "repository_daily_budget_usd of 1.00 USD" in scene.poller.held[WIDGETS]
+    assert LABEL in scene.github.state.labels(held)
+    scene.clock.advance(24 * 3600)
+    assert scene.polled() == [held]
+
+
+def test_a_spent_budget_of_all_holds_every_repository(scene: Scene) -> None:
+    scene.budgets = Budgets(daily_usd=1.0)
+    scene.worked_off(Reason.NO_CHANGES, cost_usd=1.0)
+    scene.labelled()
+    scene.labelled(GADGETS)
+    assert scene.polled() == []
+    assert set(scene.poller.held) == {WIDGETS, GADGETS}
+    scene.poller.forget(WIDGETS)
+    assert set(scene.poller.held) == {GADGETS}
 
 
 def test_an_issue_that_vanishes_stops_no_other(scene: Scene) -> None:

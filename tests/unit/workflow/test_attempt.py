@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from claude_flow.errors import (
     WorkspaceError,
     WorkspaceUnreachableError,
 )
+from claude_flow.model.breaker import BreakerPolicy
+from claude_flow.model.budgets import Budgets
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import RetryPolicy
@@ -30,6 +33,7 @@ from claude_flow.testing.fake_engine import FakeEngine
 from claude_flow.testing.fake_execution import Complain, Edit, FakeExecution, Pause, Say, Scenario
 from claude_flow.testing.fake_github import FakeGitHub
 from claude_flow.testing.fake_workspaces import FakeWorkspaces
+from claude_flow.triggers.brakes import RecordedBrakes
 from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
 from claude_flow.workflow.announcer import Announcer, Labels
@@ -77,6 +81,8 @@ class Scene:
         self.scenario = GREET
         self.first: Scenario | None = None
         self.limits = ChangeLimits()
+        self.breaker = BreakerPolicy(failures=None, pause_seconds=600)
+        self.budgets = Budgets()
         self.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=60)
         self.progress: dict[str, Progress] = {}
         self.heard: list[str] = []
@@ -111,6 +117,12 @@ class Scene:
         )
         runner = AttemptRunner(
             engine=self.engine,
+            brakes=RecordedBrakes(
+                self.engine,
+                breaker=lambda: self.breaker,
+                budgets=lambda: self.budgets,
+                clock=self.clock,
+            ),
             gate=TrustGate(self.github, minimum_permission=lambda: "write"),
             worker=worker,
             workspaces=self.workspaces,
@@ -389,3 +401,45 @@ def test_an_attempt_cut_short_by_the_daemon_is_resumed_as_the_same(scene: Scene)
     resumed = scene.ended(run)
     assert (resumed.reason, resumed.attempt) == (Reason.PULL_REQUEST_OPENED, 1)
     assert len(scene.people.comments(scene.ref)) == 1
+
+
+def result(*, cost_usd: float, is_error: bool = False) -> Say:
+    subtype = "error_during_execution" if is_error else "success"
+    event = {"type": "result", "subtype": subtype, "is_error": is_error, "total_cost_usd": cost_usd}
+    return Say(json.dumps(event))
+
+
+def test_a_spent_run_budget_lets_no_further_attempt_begin(scene: Scene) -> None:
+    scene.budgets = Budgets(run_usd=1.0)
+    scene.scenario = Scenario((result(cost_usd=1.25, is_error=True),), 1)
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.BUDGET_EXCEEDED
+    assert len(scene.execution.tasks) == 1
+    assert "claude_flow.run_budget_usd of 1.00 USD is used up (1.25 USD spent)" in scene.comment
+    assert scene.labels == {"claude-flow:failed"}
+
+
+def test_a_spent_daily_budget_refuses_a_run_that_no_poller_held(scene: Scene) -> None:
+    scene.budgets = Budgets(daily_usd=1.0)
+    scene.scenario = Scenario((*GREET.actions, result(cost_usd=1.25)))
+    first = scene.ended(scene.submitted())
+    assert first.reason is Reason.PULL_REQUEST_OPENED
+    again = Run.queued(scene.ref, Trigger(TriggerKind.CLI, "again"), scene.clock())
+    assert scene.engine.submit(again)
+    run = scene.ended(again)
+    assert (run.reason, run.state) == (Reason.BUDGET_EXCEEDED, RunState.FAILED)
+    assert "claude_flow.daily_budget_usd" in (run.detail or "")
+    assert "it resets at" in scene.comment
+
+
+def test_the_failure_that_stops_the_repository_says_so_on_its_issue(scene: Scene) -> None:
+    scene.breaker = BreakerPolicy(failures=2, pause_seconds=600)
+    scene.scenario = Scenario((Complain("no luck\n"),), 1)
+    scene.ended(scene.submitted())
+    assert "in a row" not in scene.comment
+    again = Run.queued(scene.ref, Trigger(TriggerKind.CLI, "again"), scene.clock())
+    assert scene.engine.submit(again)
+    run = scene.ended(again)
+    assert "2 runs in a row have failed here as agent failed" in scene.comment
+    assert "no luck" in (run.detail or "")
+    assert "in a row" in (run.detail or "")
