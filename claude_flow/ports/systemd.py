@@ -125,6 +125,10 @@ class ServiceUnits(Protocol):
         """What it uses now; all None for a unit that does not run."""
         ...
 
+    def backs_off(self, unit: str) -> bool:
+        """Whether systemd itself waits longer before each further restart."""
+        ...
+
     def log_namespace(self, unit: str) -> str | None:
         """The journal's namespace that the unit logs to; None for the host's own journal."""
         ...

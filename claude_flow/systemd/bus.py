@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sdbus import SdBus, sd_bus_open_system
 from sdbus.exceptions import (
@@ -37,6 +38,7 @@ CALL_TIMEOUT_SECONDS = 30.0
 _PING_SECONDS = 2.0
 
 OpenBus = Callable[[], SdBus]
+_Answer = TypeVar("_Answer")
 
 
 class Bus:
@@ -57,14 +59,37 @@ class Bus:
             return None
         return value
 
+    async def look(self, unit: str, names: Sequence[tuple[str, str]]) -> tuple[Any, list[Any]]:
+        """A unit's entry in the list of units, and properties by interface and name.
+
+        Asked for all at once: it takes one round trip.
+        """
+        path = unit_path(unit)
+        asked = [self._message(_PATH, _MANAGER, "ListUnitsByNames", "as", [unit])]
+        asked += [
+            self._message(path, _PROPERTIES, "Get", "ss", f"{NAME}.{interface}", name)
+            for interface, name in names
+        ]
+        answers = await asyncio.gather(*(self._bus.call_async(message) for message in asked))
+        [entry] = _content(answers[0])
+        return entry, [_content(answer)[1] for answer in answers[1:]]
+
     def properties(self, path: str, interface: str) -> dict[str, Any]:
         """All properties of an interface. Far dearer than a few by name."""
         answer = self.call(path, _PROPERTIES, "GetAll", "s", f"{NAME}.{interface}")
         return {name: value for name, (_type, value) in answer.items()}
 
-    def call(self, path: str, interface: str, member: str, signature: str = "", *args: Any) -> Any:
-        """Call a method and wait for its answer."""
-        message = self._message(path, interface, member, signature, *args)
+    def call(
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        *args: Any,
+        destination: str = NAME,
+    ) -> Any:
+        """Call a method, systemd's if no other ``destination`` is named; wait for its answer."""
+        message = self._message(path, interface, member, signature, *args, destination=destination)
         return _content(self._bus.call(message))
 
     async def job(self, member: str, unit: str) -> str:
@@ -78,34 +103,64 @@ class Bus:
         # Listen before asking: a quick job is gone before the answer is read.
         slot = await self._bus.match_signal_async(NAME, _PATH, _MANAGER, "JobRemoved", on_removed)
         try:
-            await self._manager_async("Subscribe")
-            job = await self._manager_async(member, "ss", unit, "replace")
+            await self._call_async(_PATH, _MANAGER, "Subscribe", "")
+            job = await self._call_async(_PATH, _MANAGER, member, "ss", unit, "replace")
             while True:
                 try:
                     path, result = await asyncio.wait_for(removed.get(), _PING_SECONDS)
                 except TimeoutError:
-                    await self._ping()
+                    await self._call_async(_PATH, "org.freedesktop.DBus.Peer", "Ping", "")
                     continue
                 if path == job:
                     return result
         finally:
             slot.close()
 
-    async def _ping(self) -> None:
-        message = self._message(_PATH, "org.freedesktop.DBus.Peer", "Ping", "")
-        await self._bus.call_async(message)
-
-    async def _manager_async(self, member: str, signature: str = "", *args: Any) -> Any:
-        message = self._message(_PATH, _MANAGER, member, signature, *args)
+    async def _call_async(
+        self, path: str, interface: str, member: str, signature: str, *args: Any
+    ) -> Any:
+        message = self._message(path, interface, member, signature, *args)
         return _content(await self._bus.call_async(message))
 
     def _message(
-        self, path: str, interface: str, member: str, signature: str, *args: Any
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str,
+        *args: Any,
+        destination: str = NAME,
     ) -> SdBusMessage:
-        message = self._bus.new_method_call_message(NAME, path, interface, member)
+        message = self._bus.new_method_call_message(destination, path, interface, member)
         if signature:
             message.append_data(signature, *args)
         return message
+
+
+def unit_path(unit: str) -> str:
+    """The object of a unit; asking it for something loads the unit."""
+    escaped = "".join(
+        char
+        if char.isascii() and char.isalnum() and (place or not char.isdigit())
+        else _hexed(char)
+        for place, char in enumerate(unit)
+    )
+    return f"{_PATH}/unit/{escaped}"
+
+
+def _hexed(char: str) -> str:
+    """A character as systemd writes it into object paths."""
+    return "".join(f"_{byte:02x}" for byte in char.encode())
+
+
+def run(work: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Do it on an event loop of its own and wait, whether or not one runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, thread_name_prefix="systemd") as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def _content(answer: SdBusMessage) -> Any:

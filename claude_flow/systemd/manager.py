@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sdbus import sd_bus_open_system
 
 from claude_flow.errors import ServiceError
 from claude_flow.ports import UnitState, UnitUsage
-from claude_flow.systemd.bus import CALL_TIMEOUT_SECONDS, NAME, Bus, OpenBus, connect
+from claude_flow.systemd.bus import (
+    CALL_TIMEOUT_SECONDS,
+    NAME,
+    Bus,
+    OpenBus,
+    connect,
+    run,
+    unit_path,
+)
 from claude_flow.systemd.cgroup import CGROUP_ROOT, memory_kills, throttled_seconds
 
 _UNSET = 2**64 - 1  # systemd's "not counted" and "not limited"
@@ -64,21 +70,21 @@ class SystemdUnits:
 
     def enable(self, unit: str, *, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         """See ``ServiceUnits.enable``."""
+        _require_loaded(self.state(unit))
         runtime, force = False, True  # for good, and over a link that is already there
         with connect(
             f"enable {unit}", timeout_seconds=timeout_seconds, open_bus=self._open_bus
         ) as bus:
-            _require_loaded(_read_state(bus, unit))
             bus.manager("EnableUnitFiles", "asbb", [unit], runtime, force)
             bus.manager("Reload")
 
     def disable(self, unit: str, *, timeout_seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         """See ``ServiceUnits.disable``."""
+        _require_loaded(self.state(unit))
         runtime = False
         with connect(
             f"disable {unit}", timeout_seconds=timeout_seconds, open_bus=self._open_bus
         ) as bus:
-            _require_loaded(_read_state(bus, unit))
             bus.manager("DisableUnitFiles", "asb", [unit], runtime)
             bus.manager("Reload")
 
@@ -91,9 +97,9 @@ class SystemdUnits:
         timeout_seconds: float = CALL_TIMEOUT_SECONDS,
     ) -> None:
         """See ``ServiceUnits.kill``."""
+        _require_loaded(self.state(unit))
         what = f"send signal {signal} to {unit}"
         with connect(what, timeout_seconds=timeout_seconds, open_bus=self._open_bus) as bus:
-            _require_loaded(_read_state(bus, unit))
             bus.manager("KillUnit", "ssi", unit, whom, signal)
 
     def reset_failed(self, unit: str) -> None:
@@ -103,13 +109,17 @@ class SystemdUnits:
 
     def state(self, unit: str) -> UnitState:
         """See ``ServiceUnits.state``."""
-        with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
-            return _read_state(bus, unit)
+
+        async def look() -> UnitState:
+            with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
+                return await _read_state(bus, unit)
+
+        return run(look())
 
     def usage(self, unit: str) -> UnitUsage:
         """See ``ServiceUnits.usage``."""
         with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
-            path = bus.manager("LoadUnit", "s", unit)
+            path = unit_path(unit)
             service = bus.properties(path, "Service")
             group = service.get("ControlGroup", "")
             found = bus.call(path, f"{NAME}.Service", "GetProcesses") if group else []
@@ -132,10 +142,16 @@ class SystemdUnits:
             throttled_seconds=throttled_seconds(directory),
         )
 
+    def backs_off(self, unit: str) -> bool:
+        """See ``ServiceUnits.backs_off``."""
+        with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
+            path = unit_path(unit)
+            return bool(bus.property(path, "Service", "RestartSteps"))  # from 254 on
+
     def log_namespace(self, unit: str) -> str | None:
         """See ``ServiceUnits.log_namespace``."""
         with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
-            path = bus.manager("LoadUnit", "s", unit)
+            path = unit_path(unit)
             return bus.property(path, "Service", "LogNamespace") or None
 
     def _finish_job(self, member: str, unit: str, timeout_seconds: float) -> None:
@@ -143,43 +159,46 @@ class SystemdUnits:
 
         async def finish() -> None:
             with connect(f"{verb} {unit}", open_bus=self._open_bus) as bus:
-                _require_loaded(_read_state(bus, unit))
+                _require_loaded(await _read_state(bus, unit))
                 try:
                     async with asyncio.timeout(timeout_seconds):
                         result = await bus.job(member, unit)
                 except TimeoutError:
-                    raise _job_late(verb, timeout_seconds, _read_state(bus, unit)) from None
+                    raise _job_late(verb, timeout_seconds, await _read_state(bus, unit)) from None
                 if result != "done":
-                    raise _job_failed(verb, result, _read_state(bus, unit))
+                    raise _job_failed(verb, result, await _read_state(bus, unit))
 
-        # A thread of its own: the caller may well be inside an event loop already.
-        with ThreadPoolExecutor(1, thread_name_prefix="systemd") as pool:
-            pool.submit(asyncio.run, finish()).result()
+        run(finish())
 
 
-def _read_state(bus: Bus, unit: str) -> UnitState:
-    # Few properties by name: all of a service take systemd four times as long.
-    [(name, _about, load, active, sub, _follows, path, *_job)] = bus.manager(
-        "ListUnitsByNames", "as", [unit]
-    )
+# Few properties by name: all of a service take systemd four times as long.
+_OF_UNIT = (("Unit", "UnitFileState"), ("Unit", "ActiveEnterTimestamp"))
+_OF_SERVICE = (
+    ("Service", "Result"),
+    ("Service", "MainPID"),
+    ("Service", "ExecMainCode"),
+    ("Service", "ExecMainStatus"),
+    ("Service", "NRestarts"),
+    ("Service", "StatusText"),
+)
 
-    def of_service(property_name: str) -> Any:
-        if not name.endswith(".service"):
-            return None
-        return bus.property(path, "Service", property_name)
 
+async def _read_state(bus: Bus, unit: str) -> UnitState:
+    names = _OF_UNIT + (_OF_SERVICE if unit.endswith(".service") else ())
+    (name, _about, load, active, sub, *_more), values = await bus.look(unit, names)
+    found = {key: value for (_interface, key), value in zip(names, values, strict=True)}
     return UnitState(
         unit=name,
         load=load,
         active=active,
         sub=sub,
-        file=bus.property(path, "Unit", "UnitFileState"),
-        result=of_service("Result") or "success",
-        main_pid=of_service("MainPID") or None,
-        exit_status=of_service("ExecMainStatus") if of_service("ExecMainCode") else None,
-        restarts=of_service("NRestarts") or 0,
-        status_text=of_service("StatusText") or None,
-        active_since=_moment(bus.property(path, "Unit", "ActiveEnterTimestamp")),
+        file=found["UnitFileState"],
+        result=found.get("Result", "success"),
+        main_pid=found.get("MainPID") or None,
+        exit_status=found.get("ExecMainStatus") if found.get("ExecMainCode") else None,
+        restarts=found.get("NRestarts", 0),
+        status_text=found.get("StatusText") or None,
+        active_since=_moment(found["ActiveEnterTimestamp"]),
     )
 
 

@@ -37,6 +37,15 @@ class Notifier:
         self._has_failed = False
 
     @property
+    def is_listened_to(self) -> bool:
+        """Whether systemd has started this process and waits for its word."""
+        return self._is_listened_to
+
+    def extend_start(self, seconds: float, status: str) -> None:
+        """The start takes this much longer than the unit allows, counted from now."""
+        self._tell(f"EXTEND_TIMEOUT_USEC={int(seconds * _MICROSECONDS)}", status)
+
+    @property
     def watchdog_interval(self) -> float | None:
         """Seconds after which systemd gives up on a silent daemon; None without a watchdog.
 

@@ -151,6 +151,10 @@ class _Unit(_UnitProperties, interface_name=f"{_NAME}.Service"):
         pids = [main, *_descendants(main)] if main else []
         return [(group, pid, "") for pid in pids]
 
+    @dbus_property_async("u")
+    def restart_steps(self) -> int:
+        return 0
+
     @dbus_property_async("s")
     def log_namespace(self) -> str:
         return ""
@@ -298,6 +302,8 @@ class Manager(DbusInterfaceCommonAsync, interface_name=f"{_NAME}.Manager"):
         self._jobs: dict[int, asyncio.Task[None]] = {}
         self._job_number = 0
         self._subscribers: set[str] = set()
+        for name in files:
+            self._unit(name)  # the real one makes a unit's object when it is first asked
 
     @dbus_method_async("as", "a(ssssssouso)")
     async def list_units_by_names(
@@ -466,8 +472,9 @@ def main() -> None:
     parser.add_argument("--unit", action="append", default=[], metavar="NAME=ARGV-AS-JSON")
     parser.add_argument("--notify", action="append", default=[], metavar="NAME")
     parser.add_argument("--protected", action="append", default=[], metavar="NAME")
+    parser.add_argument("--missing", action="append", default=[], metavar="NAME")
     chosen = parser.parse_args()
-    files = []
+    files = [UnitFile(name) for name in chosen.missing]
     for text in chosen.unit:
         name, _, argv = text.partition("=")
         files.append(

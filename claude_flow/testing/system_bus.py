@@ -43,13 +43,15 @@ def fake_systemd(
     *,
     notify: Sequence[str] = (),
     protected: Sequence[str] = (),
+    missing: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
 ) -> Iterator[dict[str, str]]:
     """Run a bus and the fake on it; give the environment by which programs reach them.
 
     ``units`` are names and commands; those in ``notify`` are Type=notify, those in
-    ``protected`` the caller may not manage. The commands run in ``environ``. The bus's socket
-    is made in ``directory``, whose path must be short (about 90 characters).
+    ``protected`` the caller may not manage; those in ``missing`` have no file. The
+    commands run in ``environ``. The bus's socket is made in ``directory``, whose path must be
+    short (about 90 characters).
     """
     with ExitStack() as ending:
         reach = ending.enter_context(message_bus(directory))
@@ -60,6 +62,8 @@ def fake_systemd(
             argv += ["--notify", name]
         for name in protected:
             argv += ["--protected", name]
+        for name in missing:
+            argv += ["--missing", name]
         manager = subprocess.Popen(
             argv, env={**environ, **reach}, stdout=subprocess.PIPE, text=True
         )

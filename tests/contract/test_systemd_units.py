@@ -18,6 +18,7 @@ import pytest
 
 from claude_flow.errors import ServiceError
 from claude_flow.ports import ServiceUnits
+from claude_flow.systemd.bus import unit_path
 from claude_flow.systemd.manager import SystemdUnits
 from claude_flow.testing.system_bus import fake_systemd, message_bus
 
@@ -51,7 +52,11 @@ def bus() -> Iterator[dict[str, str]]:
     with (
         tempfile.TemporaryDirectory(prefix="bus-") as directory,
         fake_systemd(
-            Path(directory), _UNITS, notify=_NOTIFYING, protected=["other.service"]
+            Path(directory),
+            _UNITS,
+            notify=_NOTIFYING,
+            protected=["other.service"],
+            missing=["nowhere.service"],
         ) as reach,
     ):
         yield reach
@@ -193,6 +198,19 @@ def test_a_unit_that_does_not_exist(units: ServiceUnits) -> None:
     for act in acts:
         with pytest.raises(ServiceError, match=r"no unit nowhere\.service"):
             act()
+
+
+@pytest.mark.parametrize(
+    ("unit", "path"),
+    [
+        ("claude-flow.service", "claude_2dflow_2eservice"),
+        ("claude-flow-run@greeter-1-2.service", "claude_2dflow_2drun_40greeter_2d1_2d2_2eservice"),
+        ("7zip.service", "_37zip_2eservice"),
+        ("grün.service", "gr_c3_bcn_2eservice"),
+    ],
+)
+def test_a_units_object_is_named_as_systemd_does(unit: str, path: str) -> None:
+    assert unit_path(unit) == f"/org/freedesktop/systemd1/unit/{path}"
 
 
 def test_another_unit_is_not_ours_to_manage(units: ServiceUnits) -> None:

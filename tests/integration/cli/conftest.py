@@ -123,7 +123,13 @@ def host_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         with (
             # A bus's address has to be shorter than pytest's own directories.
             tempfile.TemporaryDirectory(prefix="bus-") as directory,
-            fake_systemd(Path(directory), {UNIT: command}, notify=[UNIT], environ=environ) as reach,
+            fake_systemd(
+                Path(directory),
+                {UNIT: command},
+                notify=[UNIT],
+                missing=["elsewhere.service"],
+                environ=environ,
+            ) as reach,
         ):
             patch = pytest.MonkeyPatch()
             patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", reach["DBUS_SYSTEM_BUS_ADDRESS"])
