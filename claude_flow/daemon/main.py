@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,14 +43,19 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 def _serve(config: ConfigManager, environ: Mapping[str, str], *, once: bool) -> int:
     # Late: --check and a wrong configuration need neither the engine nor GitHub.
     from claude_flow.daemon.service import Daemon  # noqa: PLC0415
+    from claude_flow.daemon.starting import wait_out_restarts  # noqa: PLC0415
+    from claude_flow.service import ServiceManager  # noqa: PLC0415
     from claude_flow.systemd.notify import Notifier  # noqa: PLC0415
 
     journal.configure(config.get("service.log_level"), environ=environ)
     journal.redactor.add(*config.snapshot().secrets())
+    # The watchdog's SIGABRT then says where every thread hangs.
+    faulthandler.enable()
+    notifier = Notifier(environ)
 
     async def serve() -> int:
-        daemon = Daemon(config, Notifier(environ), environ=environ, once=once)
-        return await daemon.run()
+        await wait_out_restarts(ServiceManager(config, environ=environ), notifier)
+        return await Daemon(config, notifier, environ=environ, once=once).run()
 
     return asyncio.run(serve())
 

@@ -19,6 +19,7 @@ from claude_flow.ports import Clock, Journal, JournalLine, ServiceUnits, UnitSta
 from claude_flow.service.client import DaemonClient, DaemonUnreachableError
 from claude_flow.service.places import daemon_address
 from claude_flow.service.processes import ProcessStatus, ProcessWatch, family
+from claude_flow.service.restarts import restart_pause
 from claude_flow.service.status import (
     HealthStatus,
     MainProcess,
@@ -139,6 +140,19 @@ class ServiceManager:
     def is_healthy(self) -> bool:
         """Whether the daemon answers and says that it is well; a warning is well."""
         return self._health().is_healthy
+
+    def restart_pause(self) -> float:
+        """Seconds that the daemon, just started by systemd, is to wait before it begins.
+
+        0 unless it was restarted again and again by a systemd that does not wait longer each
+        time.
+        """
+        try:
+            restarts = self._units.state(self.unit).restarts
+            return 0.0 if self._units.backs_off(self.unit) else restart_pause(restarts)
+        except ServiceError as error:
+            _log.info("%s", error)
+            return 0.0
 
     def log_namespace(self) -> str | None:
         """The journal's namespace that the service logs to; None for the host's own journal."""

@@ -2,7 +2,9 @@
 # An agent as small as can be: it reads its prompt, builds and runs a program as real ones do in
 # their work, and changes a file of the workspace.
 set -eu
-grep --quiet 'exclamation mark'
+prompt=$(cat)
+case $prompt in *'exclamation mark'*) ;; *) exit 1 ;; esac
+case $prompt in *'take your time'*) sleep 10 ;; esac
 printf '#include <stdio.h>\nint main(void) { return puts("built and run") < 0; }\n' > "$TMPDIR/try.c"
 cc -o "$TMPDIR/try" "$TMPDIR/try.c"
 "$TMPDIR/try"

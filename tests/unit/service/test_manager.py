@@ -42,6 +42,8 @@ class Units:
     start_fault: ServiceError | None = None
     after_start: UnitState | None = None
     pids: tuple[int, ...] = ()
+    is_patient: bool = False
+    bus_fault: ServiceError | None = None
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
     def start(self, unit: str, *, timeout_seconds: float) -> None:
@@ -94,6 +96,12 @@ class Units:
             memory_max_bytes=2 * 10**9,
             oom_kills=1,
         )
+
+    def backs_off(self, unit: str) -> bool:
+        assert unit == self.seen.unit
+        if self.bus_fault:
+            raise self.bus_fault
+        return self.is_patient
 
     def log_namespace(self, unit: str) -> str | None:
         assert unit == self.seen.unit
@@ -241,6 +249,22 @@ def test_the_journal_of_the_units_namespace_is_told(manager: ServiceManager, log
     status = manager.status()
     assert (status.journal, status.journal_error) == ((), "the journal may not be read")
     assert manager.status(journal_lines=0).journal_error is None
+
+
+def test_a_daemon_that_ends_again_and_again_waits_longer_each_time(
+    manager: ServiceManager, units: Units
+) -> None:
+    def gap(restarts: int) -> float:
+        units.seen = replace(_STATE, restarts=restarts)
+        return 2 + manager.restart_pause()  # RestartSec=2 of the unit
+
+    assert [gap(restarts) for restarts in range(8)] == [2, 2, 4, 8, 16, 32, 60, 60]
+    assert gap(10**6) == 60
+    units.is_patient = True
+    assert gap(5) == 2, "systemd does it itself"
+    units.is_patient = False
+    units.bus_fault = ServiceError("no bus")
+    assert gap(5) == 2
 
 
 def test_a_silent_control_group_leaves_the_main_process_and_its_children(
