@@ -28,15 +28,15 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def say_verdict(text: str, verdict: str, colour: str) -> None:
-    """Print a text and a verdict on it, which is coloured on a terminal."""
+def say_verdict(before: str, verdict: str, colour: str, after: str = "") -> None:
+    """Print a line with a verdict in it, which is coloured on a terminal."""
     if not sys.stdout.isatty():
-        say(f"{text}: {verdict}")
+        say(f"{before}{verdict}{after}")
         return
     from rich.console import Console  # noqa: PLC0415 - a tenth of a second, for terminals only
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    Console().print(Text.assemble(f"{clean(text)}: ", (clean(verdict), f"bold {colour}")))
+    Console().print(Text.assemble(clean(before), (clean(verdict), f"bold {colour}"), clean(after)))
 
 
 def say_json(value: Any) -> None:

@@ -18,7 +18,7 @@ _COLOURS = {
 
 def say_status(unit_name: str, found: ServiceStatus) -> None:
     """Print the verdict, then what it stands on, then the journal's end."""
-    say_verdict(unit_name, found.verdict, _COLOURS[found.verdict])
+    say_verdict(f"{unit_name}: ", found.verdict, _COLOURS[found.verdict])
     unit = found.unit
     say_fields(
         [

@@ -12,6 +12,7 @@ from claude_flow.github import payloads
 from claude_flow.github.session import ApiSession
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.ports import (
+    Access,
     Comment,
     LabelEvent,
     PullRequest,
@@ -45,6 +46,14 @@ class GitHubClient:
         self._lists: dict[str, tuple[str, list[Issue]]] = {}
         self._own_login: str | None = None
         self._said: set[str] = set()
+
+    def access(self) -> Access:
+        """How GitHub takes the token; costs nothing of the hour's requests."""
+        try:
+            answer = self._session.request("GET", "/rate_limit")
+        except NotFoundError:  # an Enterprise server may have limits turned off
+            answer = self._session.request("GET", "/meta")
+        return payloads.access(answer.headers, self._session.rate_limit)
 
     def repository(self, repository: Repository) -> RepositoryInfo:
         """The repository under its present name."""

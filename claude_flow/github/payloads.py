@@ -6,14 +6,24 @@ proxy, or a server that only resembles GitHub.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from claude_flow.errors import GitHubError, UsageError
 from claude_flow.model.issue import Issue, IssueRef, Repository
-from claude_flow.ports import Comment, LabelEvent, PullRequest, RepositoryInfo, TextEdit
+from claude_flow.ports import (
+    Access,
+    Comment,
+    LabelEvent,
+    PullRequest,
+    RateLimit,
+    RepositoryInfo,
+    TextEdit,
+)
 
 _LEGACY_PERMISSIONS = frozenset({"admin", "write", "read", "none"})
 _ROLES = _LEGACY_PERMISSIONS | {"maintain", "triage"}
@@ -43,6 +53,23 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def access(headers: Mapping[str, str], rate_limit: RateLimit | None) -> Access:
+    """What an answer's headers tell of the token and the server's time."""
+    scopes = headers.get("X-OAuth-Scopes")
+    return Access(
+        scopes=None if scopes is None else tuple(filter(None, re.split(r"[,\s]+", scopes))),
+        server_time=_http_date(headers.get("Date", "")),
+        rate_limit=rate_limit,
+    )
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None  # a proxy's, perhaps
+
+
 @_promised
 def login(account: Mapping[str, Any] | None) -> str | None:
     """An account's login; GitHub sends null for a deleted one."""
@@ -53,7 +80,13 @@ def login(account: Mapping[str, Any] | None) -> str | None:
 def repository_info(data: Mapping[str, Any]) -> RepositoryInfo:
     """A repository; its present name is in ``full_name``."""
     name = Repository.parse(data["full_name"])
-    return RepositoryInfo(name, str(data["default_branch"]), bool(data.get("archived")))
+    may_push = (data.get("permissions") or {}).get("push")
+    return RepositoryInfo(
+        name,
+        str(data["default_branch"]),
+        bool(data.get("archived")),
+        may_push=None if may_push is None else bool(may_push),
+    )
 
 
 @_promised

@@ -24,6 +24,7 @@ from claude_flow.ports.agents import (
 from claude_flow.ports.brakes import Brakes
 from claude_flow.ports.engine import AttemptWorkflow, Engine, Steps
 from claude_flow.ports.github import (
+    Access,
     Comment,
     Gate,
     GitHub,
@@ -44,6 +45,7 @@ Clock = Callable[[], datetime]
 
 __all__ = [
     "AGENT_PART",
+    "Access",
     "Agent",
     "AgentCommand",
     "AgentOutput",

@@ -17,6 +17,8 @@ class RepositoryInfo:
     repository: Repository
     default_branch: str
     is_archived: bool
+    may_push: bool | None = None
+    """Whether the token's person may push; None where GitHub does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,18 @@ class RateLimit:
     limit: int
     remaining: int
     resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How GitHub takes the token; None where it does not say.
+
+    ``scopes`` are a classic token's; other kinds have none.
+    """
+
+    scopes: tuple[str, ...] | None
+    server_time: datetime | None
+    rate_limit: RateLimit | None
 
 
 class GitHub(Protocol):

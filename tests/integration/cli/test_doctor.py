@@ -11,12 +11,15 @@ def test_a_host_that_is_well(running: Any) -> None:
     running.fine("enable")
     findings = running.json("doctor")["findings"]
     assert graded(findings, "fail") == {}
-    passed = graded(findings, "pass")
-    assert {"configuration", "git", "agent", "state", "record", "github", "systemd"} <= set(passed)
+    passed = graded(findings, "ok")
+    subjects = {"configuration", "credentials", "git", "agent", "state", "disk", "database"}
+    assert subjects | {"clock", "rate", "github", "systemd"} <= set(passed)
     assert [item["text"] for item in findings if item["check"] == "github"] == [
-        "acme/greeter can be read",
-        "acme/slow can be read",
+        "acme/greeter can be read and pushed to",
+        "acme/slow can be read and pushed to",
     ]
+    assert any(item["check"] == "sandbox" for item in findings)
+    assert all(item["hint"] for item in findings if item["status"] != "ok"), "each with its mend"
     assert any(item["check"] == "health" and item["status"] != "fail" for item in findings)
 
 
@@ -44,6 +47,17 @@ def test_a_repository_that_does_not_exist_is_named(host: Any) -> None:
     assert line.startswith("fail")
 
 
+def test_a_configuration_that_others_can_change_is_named_with_its_mend(host: Any) -> None:
+    host.config_path.chmod(0o620)
+    try:
+        done = host.ctl("doctor")
+    finally:
+        host.config_path.chmod(0o600)
+    assert done.returncode == 1
+    assert f"{host.config_path} can be changed by others" in done.stdout
+    assert f"chmod go-w {host.config_path}" in done.stdout
+
+
 def test_a_configuration_without_repositories_is_78(host: Any) -> None:
     host.configure(github={"repositories": []})
     assert host.ctl("doctor").returncode == 78
@@ -65,8 +79,8 @@ def test_an_app_says_who_it_is_and_what_it_may_not_do(host: Any) -> None:
     assert told[0].startswith("fail  github: acting as claude-flow-app[bot], which may not")
     assert told[0].endswith("it lacks issues: write, pull_requests: write")
     assert told[1:] == [
-        "pass  github: acme/greeter can be read",
-        "pass  github: acme/slow can be read",
+        "ok    github: acme/greeter can be read",
+        "ok    github: acme/slow can be read",
     ]
 
     app.is_installed = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from claude_flow.errors import GitHubError
 from claude_flow.github import payloads
 from claude_flow.model.issue import Repository
+from claude_flow.ports import Access
 
 WIDGETS = Repository("octo", "widgets")
 READERS: list[Callable[[Any], object]] = [
@@ -65,3 +67,12 @@ def test_a_custom_role_counts_as_its_base(
     role_name: str | None, permission: str, role: str
 ) -> None:
     assert payloads.role({"role_name": role_name, "permission": permission}) == role
+
+
+def test_headers_tell_scopes_and_time() -> None:
+    headers = {"X-OAuth-Scopes": "repo, read:org", "Date": "Sat, 31 Jan 2026 12:00:00 GMT"}
+    access = payloads.access(headers, None)
+    assert access.scopes == ("repo", "read:org")
+    assert access.server_time == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert payloads.access({"X-OAuth-Scopes": ""}, None).scopes == (), "a token without any"
+    assert payloads.access({"Date": "soon"}, None) == Access(None, None, None)

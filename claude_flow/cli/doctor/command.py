@@ -1,0 +1,59 @@
+"""``claude-flowctl doctor``: all checks in order, printed as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import typer
+
+from claude_flow.cli.doctor import configuration, database, github, host, programs, systemd
+from claude_flow.cli.doctor.finding import Finding, Grade, told
+from claude_flow.cli.output import say, say_json, say_verdict
+from claude_flow.cli.session import Session
+from claude_flow.errors import EXIT_FAILED
+from claude_flow.service import ServiceManager
+
+_COLOURS = {Grade.FINE: "green", Grade.WARN: "yellow", Grade.FAIL: "red"}
+
+
+def doctor(session: Session, *, as_json: bool) -> None:
+    """Print every finding; leave with 1 if one is a failure. Raises ConfigError."""
+    session.config.require_startable(credential=False)
+    findings: list[Finding] = []
+    for finding in _examine(session):
+        findings.append(finding)
+        if not as_json:
+            _say_finding(finding)
+    if as_json:
+        say_json({"findings": [_to_json(finding) for finding in findings]})
+    if any(finding.grade is Grade.FAIL for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _examine(session: Session) -> Iterator[Finding]:
+    config, environ = session.config, session.environ
+    yield from configuration.check(config, environ)
+    yield from told("git", lambda: programs.check_git(environ))
+    yield from told("agent", lambda: programs.check_agent(config, environ))
+    yield from told("sandbox", lambda: programs.check_sandbox(config, environ))
+    yield from host.check(config)
+    yield from told("database", lambda: database.check(config))
+    yield from told("github", lambda: github.check(config))
+    manager = ServiceManager(config, environ=environ)
+    yield from systemd.check(config, manager.status(journal_lines=0))
+
+
+def _say_finding(finding: Finding) -> None:
+    text = f"{finding.check}: {finding.text}"
+    say_verdict("", finding.grade.ljust(4), _COLOURS[finding.grade], f"  {text}")
+    if finding.hint and finding.grade is not Grade.FINE:
+        say(f"      -> {finding.hint}")
+
+
+def _to_json(finding: Finding) -> dict[str, str | None]:
+    return {
+        "check": finding.check,
+        "status": finding.grade,
+        "text": finding.text,
+        "hint": finding.hint,
+    }
