@@ -275,7 +275,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="stay up until interrupted")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds until it gives up")
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    # Not whatever SIGINT has: a shell's background job ignores that one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(demo_agent(options.agent), keep=options.keep, timeout_seconds=options.timeout)
     except ClaudeFlowError as error:

@@ -24,9 +24,11 @@ class Demo:
         self.log = directory / "out.txt"
         temporary = directory / "tmp"
         temporary.mkdir()
+        command = [sys.executable, "-m", "claude_flow.testing.demo", "--timeout", str(_SECONDS)]
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "claude_flow.testing.demo", "--timeout", str(_SECONDS)],
+                # As in a shell's background job, where only SIGTERM is left to end it.
+                ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],
                 env={**host_environment(directory), "TMPDIR": str(temporary)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
