@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from claude_flow.agents.settings import Redact
 from claude_flow.agents.stream import StreamReader, StreamResult
-from claude_flow.model.run import Reason, Usage
+from claude_flow.model.failures import FailureKind, ModelFailure
+from claude_flow.model.run import Reason, to_rfc3339
 from claude_flow.ports import ProcessEnded, Progress, Verdict
 
 _Failure = tuple[Reason, str]
+
+_UNAUTHORIZED = 401
 
 _DETAIL_CHARACTERS = 500
 _REFUSED_KEY = (
@@ -26,7 +29,6 @@ _STOPPED = {
     ),
 }
 _ADVICE = {
-    "error_max_turns": "it used up claude_flow.max_turns; raise it or make the issue smaller",
     "error_during_execution": "it broke off in the middle; see the attempt's stdout.log",
 }
 
@@ -72,13 +74,19 @@ class JudgedOutput:
         result = self._stream.result
         return Verdict(
             reason=reason,
-            usage=self._usage(),
+            usage=self._stream.progress.usage,
             detail=self._redact(detail)[:_DETAIL_CHARACTERS] if detail else None,
             summary=self._redact(result.text) if result and result.text else None,
+            failure=self._failure(ended) if reason is not None else None,
+            session_id=self._stream.session_id,
         )
 
-    def _usage(self) -> Usage:
-        return self._stream.progress.usage
+    def _failure(self, ended: ProcessEnded) -> ModelFailure | None:
+        if ended.stopped in _STOPPED:
+            return None  # the model did not end it
+        if self.fatal is not None:
+            return ModelFailure(FailureKind.REFUSED_KEY, _UNAUTHORIZED)
+        return self._stream.result.failure if self._stream.result else None
 
     def _judge(self, ended: ProcessEnded) -> tuple[Reason | None, str | None]:
         result = self._stream.result
@@ -108,17 +116,8 @@ class JudgedOutput:
 
     def _judge_result(self, result: StreamResult) -> _Failure | None:
         name = self._rules.name
-        if result.subtype == "error_max_budget_usd":
-            return (
-                Reason.BUDGET_EXCEEDED,
-                f"{name} used up claude_flow.budget_usd; raise it or make the issue smaller",
-            )
-        if result.api_error_status is not None and result.is_error:
-            said = f": {_one_line(result.text)}" if result.text else ""
-            return (
-                Reason.AGENT_FAILED,
-                f"{name}: the model's API answered {result.api_error_status}{said}",
-            )
+        if result.is_error and result.failure is not None:
+            return _explained(name, result.failure, result.text)
         if result.is_error:
             said = _ADVICE.get(result.subtype) or _one_line(result.text or result.subtype)
             return Reason.AGENT_FAILED, f"{name} failed: {said}"
@@ -134,6 +133,31 @@ class JudgedOutput:
         complaint = _complaint(ended.stderr_tail)
         said = f": {complaint}" if complaint else "; see the attempt's stdout.log and stderr.log"
         return f"{self._rules.name} left with exit code {ended.exit_code} and {what}{said}"
+
+
+def _explained(name: str, failure: ModelFailure, said: str | None) -> _Failure:
+    quoted = f": {_one_line(said)}" if said else ""
+    match failure.kind:
+        case FailureKind.BUDGET:
+            return (
+                Reason.BUDGET_EXCEEDED,
+                f"{name} used up claude_flow.budget_usd; raise it or make the issue smaller",
+            )
+        case FailureKind.TURN_LIMIT:
+            what = "used up claude_flow.max_turns; raise it or make the issue smaller"
+            return Reason.AGENT_FAILED, f"{name} {what}"
+        case FailureKind.REFUSED_KEY:
+            return Reason.AGENT_FAILED, _REFUSED_KEY
+        case FailureKind.USAGE_LIMIT if failure.resets_at is not None:
+            until = to_rfc3339(failure.resets_at)
+            return Reason.AGENT_FAILED, f"the model's usage limit is reached until {until}{quoted}"
+        case FailureKind.UNREACHABLE:
+            return Reason.AGENT_FAILED, f"{name} could not reach the model's API{quoted}"
+        case _:
+            return (
+                Reason.AGENT_FAILED,
+                f"{name}: the model's API answered {failure.status}{quoted}",
+            )
 
 
 def _complaint(stderr: str) -> str:

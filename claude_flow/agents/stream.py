@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
+from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.run import Usage
 from claude_flow.ports import Progress
 
@@ -21,6 +24,14 @@ _TOKEN_KINDS = (
     "cache_read_input_tokens",
 )
 _UNAUTHORIZED = 401
+_OUR_LIMITS = {
+    "error_max_turns": FailureKind.TURN_LIMIT,
+    "error_max_budget_usd": FailureKind.BUDGET,
+}
+# What Claude Code calls its own words when the API gave none.
+_NO_MODEL = "<synthetic>"
+# An older form of Claude Code's: "usage limit reached|1767225600".
+_LIMIT_WITH_RESET = re.compile(r"limit reached\|([0-9]{9,11})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +41,11 @@ class StreamResult:
     is_error: bool
     """False only if the event says exactly that."""
     subtype: str
-    api_error_status: int | None
     denied_tools: tuple[str, ...]
     text: str | None
     usage: Usage
+    failure: ModelFailure | None
+    """What stood in the way; None also for a failure of no known kind."""
 
 
 class StreamReader:
@@ -44,6 +56,10 @@ class StreamReader:
         """The last one; a second may follow when background work ends."""
         self.refused_key: bool = False
         """Whether the API answered 401; the CLI would go on trying for minutes."""
+        self.session_id: str | None = None
+        """Of the latest session that began."""
+        self._model: str | None = None
+        self._limit_resets_at: datetime | None = None
         self._tokens: dict[str, int] = {}
         self._last_event: str | None = None
 
@@ -56,24 +72,29 @@ class StreamReader:
             case "assistant":
                 self._assistant(_mapping(event.get("message")))
             case "result":
-                self.result = _result(event)
+                self.result = self._result(event)
                 self._last_event = f"result: {self.result.subtype}"
             case "system":
                 self._system(event)
             case "user":
                 self._last_event = "tool result"
+            case "rate_limit_event":
+                self._rate_limit(_mapping(event.get("rate_limit_info")))
 
     @property
     def progress(self) -> Progress:
         """Turns and tokens as far as told, and a few words on the latest event."""
         if self.result is not None:
             return Progress(self.result.usage, self._last_event)
-        if not self._tokens:
-            return Progress(Usage(), self._last_event)
-        usage = Usage(turns=len(self._tokens), tokens=sum(self._tokens.values()))
+        usage = Usage(model=self._model)
+        if self._tokens:
+            usage = replace(usage, turns=len(self._tokens), tokens=sum(self._tokens.values()))
         return Progress(usage, self._last_event)
 
     def _assistant(self, message: dict[str, Any]) -> None:
+        if message.get("model") == _NO_MODEL:
+            return
+        self._model = _text(message.get("model")) or self._model
         identity = message.get("id")
         if isinstance(identity, str):
             # One message comes as several lines, each with the usage so far.
@@ -86,10 +107,36 @@ class StreamReader:
     def _system(self, event: dict[str, Any]) -> None:
         subtype = _text(event.get("subtype")) or "system"
         self._last_event = subtype[:80]
+        if subtype == "init":
+            self.session_id = _text(event.get("session_id")) or self.session_id
+            self._model = _text(event.get("model")) or self._model
         if subtype == "api_retry":
             status = event.get("error_status")
             self._last_event = f"asks the API again after {_text(status) or status}"[:80]
             self.refused_key = self.refused_key or status == _UNAUTHORIZED
+
+    def _rate_limit(self, info: dict[str, Any]) -> None:
+        if info.get("status") == "rejected":
+            self._limit_resets_at = _moment(info.get("resetsAt"))
+
+    def _result(self, event: dict[str, Any]) -> StreamResult:
+        denials = event.get("permission_denials")
+        denied = [
+            _text(denial.get("tool_name")) or "a tool without a name"
+            for denial in _mappings(denials)
+        ]
+        if denials and not denied:
+            denied = ["a tool"]
+        is_error = event.get("is_error") is not False
+        earlier = self.result.usage.cost_usd if self.result else None
+        return StreamResult(
+            is_error=is_error,
+            subtype=(_text(event.get("subtype")) or "without a subtype")[:80],
+            denied_tools=tuple(dict.fromkeys(name[:80] for name in denied)),
+            text=_text(event.get("result")),
+            usage=_usage(event, self._model, earlier or 0.0),
+            failure=_failure(event, self._limit_resets_at) if is_error else None,
+        )
 
 
 def _parse(line: str) -> dict[str, Any] | None:
@@ -102,25 +149,40 @@ def _parse(line: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) else None
 
 
-def _result(event: dict[str, Any]) -> StreamResult:
-    denials = event.get("permission_denials")
-    denied = [
-        _text(denial.get("tool_name")) or "a tool without a name" for denial in _mappings(denials)
-    ]
-    if denials and not denied:
-        denied = ["a tool"]
-    return StreamResult(
-        is_error=event.get("is_error") is not False,
-        subtype=(_text(event.get("subtype")) or "without a subtype")[:80],
-        api_error_status=_count(event.get("api_error_status")),
-        denied_tools=tuple(dict.fromkeys(name[:80] for name in denied)),
-        text=_text(event.get("result")),
-        usage=Usage(
-            turns=_count(event.get("num_turns")),
-            tokens=_tokens(event) if isinstance(event.get("usage"), dict) else None,
-            cost_usd=_amount(event.get("total_cost_usd")),
-        ),
+def _usage(event: dict[str, Any], model: str | None, earlier_cost_usd: float) -> Usage:
+    by_model = _costs(event.get("modelUsage"))
+    cost_usd = _amount(event.get("total_cost_usd"))
+    if isinstance(since_last_result := event.get("model_usage_since_last_result"), dict):
+        # The total counts the whole session, also what it cost before it was resumed.
+        cost_usd = earlier_cost_usd + sum(_costs(since_last_result).values())
+    return Usage(
+        turns=_count(event.get("num_turns")),
+        tokens=_tokens(event) if isinstance(event.get("usage"), dict) else None,
+        cost_usd=cost_usd,
+        model=max(by_model, key=by_model.__getitem__) if by_model else model,
     )
+
+
+def _costs(by_model: object) -> dict[str, float]:
+    return {
+        name: _amount(_mapping(used).get("costUSD")) or 0.0
+        for name, used in _mapping(by_model).items()
+    }
+
+
+def _failure(event: dict[str, Any], resets_at: datetime | None) -> ModelFailure | None:
+    ours = _OUR_LIMITS.get(_text(event.get("subtype")) or "")
+    if ours is not None:
+        return ModelFailure(ours)
+    told = _LIMIT_WITH_RESET.search(_text(event.get("result")) or "")
+    if told is not None:
+        return ModelFailure(FailureKind.USAGE_LIMIT, 429, _moment(int(told[1])))
+    status = _count(event.get("api_error_status"))
+    if status is not None:
+        return ModelFailure.of_status(status, resets_at=resets_at)
+    if event.get("terminal_reason") == "api_error":
+        return ModelFailure(FailureKind.UNREACHABLE)
+    return None
 
 
 def _tokens(holder: dict[str, Any]) -> int:
@@ -152,3 +214,11 @@ def _amount(value: object) -> float | None:
     except OverflowError:
         return None
     return amount if math.isfinite(amount) and amount >= 0 else None
+
+
+def _moment(value: object) -> datetime | None:
+    seconds = _count(value)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

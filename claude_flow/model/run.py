@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from functools import reduce
+from typing import Any, Self, TypeVar
 
 from claude_flow.model.issue import IssueRef
+
+_Number = TypeVar("_Number", int, float)
 
 
 class RunState(StrEnum):
@@ -82,11 +85,28 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an agent said it used; None where it did not say. Tokens count input and output."""
+    """What an agent said it used; None where it did not say. Tokens count input and output.
+
+    ``model`` is the one that did most of it, None also for a sum over several.
+    """
 
     turns: int | None = None
     tokens: int | None = None
     cost_usd: float | None = None
+    model: str | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together; what only one of them tells is taken from that one."""
+        return Usage(
+            turns=_sum(self.turns, other.turns),
+            tokens=_sum(self.tokens, other.tokens),
+            cost_usd=_sum(self.cost_usd, other.cost_usd),
+            model=self.model if self.model == other.model else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers by their names in the contract."""
+        return {"turns": self.turns, "tokens": self.tokens, "cost_usd": self.cost_usd}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +128,8 @@ class Attempt:
             "started_at": to_rfc3339(self.started_at),
             "ended_at": to_rfc3339(self.ended_at),
             "exit_code": self.exit_code,
-            "turns": self.usage.turns,
-            "tokens": self.usage.tokens,
-            "cost_usd": self.usage.cost_usd,
+            **self.usage.to_json(),
+            "model": self.usage.model,
         }
 
     @classmethod
@@ -122,7 +141,8 @@ class Attempt:
             ended_at=from_rfc3339(data["ended_at"]),
             reason=Reason(data["reason"]) if data["reason"] else None,
             exit_code=data["exit_code"],
-            usage=Usage(data["turns"], data["tokens"], data["cost_usd"]),
+            # An earlier release did not note the model.
+            usage=Usage(data["turns"], data["tokens"], data["cost_usd"], data.get("model")),
         )
 
 
@@ -157,6 +177,12 @@ class Run:
         """The number of the latest attempt, 0 before the first."""
         return self.attempts[-1].number if self.attempts else 0
 
+    @property
+    def usage(self) -> Usage:
+        """What its ended attempts used together."""
+        used = [attempt.usage for attempt in self.attempts]
+        return reduce(Usage.__add__, used) if used else Usage()
+
     def to_json(self) -> dict[str, Any]:
         """The run as the contract's JSON."""
         return {
@@ -171,6 +197,7 @@ class Run:
             "detail": self.detail,
             "attempt": self.attempt,
             "attempts": [attempt.to_json() for attempt in self.attempts],
+            "usage": self.usage.to_json(),
             "pull_request": self.pull_request,
             "created_at": to_rfc3339(self.created_at),
             "started_at": to_rfc3339(self.started_at),
@@ -225,6 +252,12 @@ def spent_since(moment: datetime, runs: Iterable[Run]) -> dict[str, float]:
             if cost_usd and attempt.ended_at is not None and attempt.ended_at >= moment:
                 spent[repository] = spent.get(repository, 0.0) + cost_usd
     return spent
+
+
+def _sum(one: _Number | None, other: _Number | None) -> _Number | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
 def to_rfc3339(moment: datetime | None) -> str | None:

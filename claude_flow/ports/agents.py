@@ -8,10 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from claude_flow.model.failures import ModelFailure
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Usage
 
 AGENT_PART = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSession:
+    """An agent's conversation that can be gone on with: its id, and the ``scratch`` it lies in."""
+
+    id: str
+    scratch: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class AgentTask:
 
     Lower-case letters, digits and hyphens. Those of one attempt run one after another.
     """
+    resume: AgentSession | None = None
+    """What to go on with. An agent that cannot, or does not find it, begins a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +75,17 @@ class Verdict:
     """Whether the agent's own words and exit code mean success.
 
     ``reason`` is None for success. Whether the workspace holds a change is judged later.
-    ``summary`` is the agent's closing text, for the pull request.
+    ``summary`` is the agent's closing text, for the pull request. ``failure`` says what stood
+    in its way where more is known than ``reason`` tells. ``session_id`` is set if the agent
+    told the id of a session that ``AgentTask.resume`` can go on with.
     """
 
     reason: Reason | None
     usage: Usage
     detail: str | None = None
     summary: str | None = None
+    failure: ModelFailure | None = None
+    session_id: str | None = None
 
 
 class AgentOutput(Protocol):

@@ -75,9 +75,8 @@ def work_to_json(work: Work) -> dict[str, Any]:
         "ended_at": to_rfc3339(work.ended_at),
         "exit_code": work.exit_code,
         "reason": work.reason,
-        "turns": work.usage.turns,
-        "tokens": work.usage.tokens,
-        "cost_usd": work.usage.cost_usd,
+        **work.usage.to_json(),
+        "model": work.usage.model,
         "detail": work.detail,
         "summary": work.summary,
     }
@@ -96,7 +95,7 @@ def work_from_json(data: Mapping[str, Any]) -> Work:
         ended_at=_moment(data["ended_at"]),
         exit_code=data["exit_code"],
         reason=Reason(data["reason"]) if data["reason"] else None,
-        usage=Usage(data["turns"], data["tokens"], data["cost_usd"]),
+        usage=Usage(data["turns"], data["tokens"], data["cost_usd"], data.get("model")),
         detail=data["detail"],
         summary=data["summary"],
     )

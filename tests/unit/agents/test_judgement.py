@@ -7,6 +7,7 @@ import pytest
 from claude_flow.agents.judgement import JudgedOutput, Rules
 from claude_flow.agents.secrets import secret_values
 from claude_flow.journal import Redactor
+from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import ProcessEnded
 
@@ -144,3 +145,78 @@ def test_usage_and_summary_come_from_the_result() -> None:
     assert verdict.usage == Usage(turns=2, tokens=15, cost_usd=0.5)
     assert verdict.summary == "Did it."
     assert output(CLAUDE, FINE).progress.usage == verdict.usage
+
+
+RESETS_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LIMITED = {
+    "type": "rate_limit_event",
+    "rate_limit_info": {"status": "rejected", "resetsAt": int(RESETS_AT.timestamp())},
+}
+
+
+def refused(status: int | None) -> dict[str, Any]:
+    return API_ERROR | {"api_error_status": status, "terminal_reason": "api_error"}
+
+
+@pytest.mark.parametrize(
+    ("events", "failure"),
+    [
+        ([refused(400)], ModelFailure(FailureKind.BAD_REQUEST, 400)),
+        ([refused(401)], ModelFailure(FailureKind.REFUSED_KEY, 401)),
+        ([refused(402)], ModelFailure(FailureKind.FORBIDDEN, 402)),
+        ([refused(403)], ModelFailure(FailureKind.FORBIDDEN, 403)),
+        ([refused(404)], ModelFailure(FailureKind.BAD_REQUEST, 404)),
+        ([refused(429)], ModelFailure(FailureKind.USAGE_LIMIT, 429)),
+        ([LIMITED, refused(429)], ModelFailure(FailureKind.USAGE_LIMIT, 429, RESETS_AT)),
+        ([LIMITED, refused(500)], ModelFailure(FailureKind.OVERLOADED, 500)),
+        ([refused(529)], ModelFailure(FailureKind.OVERLOADED, 529)),
+        ([refused(None)], ModelFailure(FailureKind.UNREACHABLE)),
+        ([TURNS], ModelFailure(FailureKind.TURN_LIMIT)),
+        ([BUDGET], ModelFailure(FailureKind.BUDGET)),
+        (
+            [API_ERROR | {"result": f"usage limit reached|{int(RESETS_AT.timestamp())}"}],
+            ModelFailure(FailureKind.USAGE_LIMIT, 429, RESETS_AT),
+        ),
+        ([BROKEN], None),
+        ([DENIED], None),
+        ([], None),
+        ([LIMITED, FINE], None),
+    ],
+)
+def test_what_stood_in_the_way_is_typed(
+    events: list[dict[str, Any]], failure: ModelFailure | None
+) -> None:
+    assert output(CLAUDE_FLOW, *events).verdict(ended(0)).failure == failure
+
+
+def test_a_refused_key_is_typed_although_the_cli_was_stopped() -> None:
+    judged = output(CLAUDE, {"type": "system", "subtype": "api_retry", "error_status": 401})
+    failure = judged.verdict(ended(143, "fatal")).failure
+    assert failure == ModelFailure(FailureKind.REFUSED_KEY, 401)
+
+
+def test_a_stop_by_the_runner_is_no_failure_of_the_model() -> None:
+    assert output(CLAUDE, refused(529)).verdict(ended(143, "stalled")).failure is None
+
+
+def test_the_end_of_a_usage_limit_is_told() -> None:
+    detail = output(CLAUDE, LIMITED, refused(429)).verdict(ended(1)).detail
+    assert "until 2026-01-01T12:00:00.000Z" in (detail or "")
+
+
+def test_the_session_and_the_model_are_told() -> None:
+    init = {"type": "system", "subtype": "init", "session_id": "one", "model": "small"}
+    assert output(CLAUDE, init).progress.usage == Usage(model="small")
+    used = {"small": {"costUSD": 0.1}, "big": {"costUSD": 0.4}}
+    verdict = output(CLAUDE, init, FINE | {"modelUsage": used}).verdict(ended())
+    assert verdict.session_id == "one"
+    assert verdict.usage.model == "big"
+
+
+def test_the_cost_of_a_resumed_session_is_what_was_added() -> None:
+    resumed = FINE | {
+        "total_cost_usd": 7.5,
+        "model_usage_since_last_result": {"big": {"costUSD": 0.25}, "small": {"costUSD": 0.5}},
+    }
+    assert output(CLAUDE, resumed).verdict(ended()).usage.cost_usd == 0.75
+    assert output(CLAUDE, resumed, resumed).verdict(ended()).usage.cost_usd == 1.5

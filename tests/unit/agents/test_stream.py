@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claude_flow.agents.stream import StreamReader
@@ -14,11 +14,12 @@ JSON = st.recursive(
 )
 # Keys that the reader looks at, with values of any shape.
 EVENTS = st.fixed_dictionaries(
-    {"type": st.sampled_from(["assistant", "user", "system", "result"]) | JSON},
+    {"type": st.sampled_from(["assistant", "user", "system", "result", "rate_limit_event"]) | JSON},
     optional=dict.fromkeys(
         (
             *("subtype", "message", "is_error", "permission_denials", "usage", "num_turns"),
             *("total_cost_usd", "api_error_status", "error_status", "result"),
+            *("modelUsage", "model_usage_since_last_result", "rate_limit_info", "session_id"),
         ),
         JSON,
     ),
@@ -38,7 +39,7 @@ def test_any_bytes_are_borne(lines: list[bytes]) -> None:
     assert not reader.refused_key
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(EVENTS | st.dictionaries(st.text(), JSON), max_size=5))
 def test_any_json_is_borne_and_gives_sound_numbers(events: list[dict[str, Any]]) -> None:
     reader = read(*events)
