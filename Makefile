@@ -40,6 +40,7 @@ nightly: ## the property tests with a hundred thousand cases each
 bench: ## measure against peers
 	bench/config/run.sh
 	bench/service/run.sh
+	bench/workspace/run.sh
 
 soak: ## 200 attempts in a row on one daemon: are its memory and open files flat?
 	@bench/soak/run.sh

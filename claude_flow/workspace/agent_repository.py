@@ -54,6 +54,8 @@ async def check_out(git: Git, where: RunDirectory, *, branch: str, commit: str, 
     await git.text(
         Place(where.agent),
         "worktree", "add", "--quiet", "--no-track", "-B", branch, str(where.workspace), commit,
+        # Its paths are shortened by what they share: there are two of it for each run.
+        config=(("index.version", "4"),),
     )  # fmt: skip
     if head != commit:
         await git.text(Place(where.agent), "update-ref", f"refs/heads/{branch}", head)

@@ -118,6 +118,21 @@ async def test_two_runs_of_one_repository_do_not_fetch_at_once(scene: Scene) -> 
     assert all((workspace.path / "README.md").exists() for workspace in prepared)
 
 
+async def test_forty_runs_of_one_repository_are_prepared_at_once(scene: Scene) -> None:
+    """None fails on another's lock. ``bench/workspace`` does it with 5,000 files."""
+
+    def write_many(clone: Path) -> None:
+        for number in range(300):
+            _write(clone, f"{number}.txt")
+
+    scene.publish(write_many)
+
+    prepared = await asyncio.gather(*(scene.prepare(f"r-{number}") for number in range(40)))
+
+    assert all((workspace.path / "299.txt").exists() for workspace in prepared)
+    assert git("status", "--porcelain", cwd=prepared[-1].path) == ""
+
+
 async def test_a_lock_that_is_never_given_back_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     async with locked(path, timeout_seconds=5):
