@@ -321,6 +321,7 @@ def _workspace_settings(
         author_name=_AUTHOR_NAME,
         author_email=_AUTHOR_EMAIL,
         ignored=lambda: droppings(config.get("claude_flow.agent")),
+        partial_clone=lambda: bool(config.get("workspace.partial_clone")),
     )
 
 

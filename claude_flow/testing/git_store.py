@@ -43,6 +43,7 @@ class GitStore:
         path = self.path(full_name)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._git("init", "--quiet", "--bare", f"--initial-branch={default_branch}", str(path))
+        self._git(f"--git-dir={path}", "config", "uploadpack.allowFilter", "true")  # as GitHub does
         hook = path / "hooks" / "update"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(_UPDATE_HOOK)

@@ -22,6 +22,7 @@ from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.locks import locked
 from claude_flow.workspace.places import Places
 from claude_flow.workspace.remote import Remote
+from claude_flow.workspace.settings import WorkspaceSettings
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,20 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _BRANCH = "refs/heads/"
 # Every fetch that brings something leaves a pack; with very many, each look-up is slow.
 _MANY_PACKS = 40
+_SERVER = "origin"
+_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+_WITHOUT_FILES = """\
+[core]
+\trepositoryformatversion = 1
+\tfilemode = true
+\tbare = true
+[extensions]
+\tpartialClone = origin
+[remote "origin"]
+\turl = "%s"
+\tpromisor = true
+\tpartialCloneFilter = blob:none
+"""
 # Garbage of fetches that were killed; nobody else writes while the lock is held.
 _LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/**/tmp_obj_*")
 
@@ -54,18 +69,19 @@ class Mirrors:
     """All mirrors of this host, below one directory. Raises WorkspaceError."""
 
     def __init__(
-        self, git: Git, remote: Remote, places: Places, *, lock_timeout_seconds: float
+        self, git: Git, remote: Remote, settings: WorkspaceSettings, *, lock_timeout_seconds: float
     ) -> None:
         self._git = git
         self._remote = remote
-        self._places = places
+        self._settings = settings
+        self._places = Places(settings)
         self._lock_timeout = lock_timeout_seconds
 
     async def fetch(self, repository: Repository) -> Snapshot:
         """Bring the mirror up to date, making or mending it where needed."""
         path = self._places.mirror(repository)
         async with self._locked(path) as lock:
-            if (path / "HEAD").is_file():
+            if (path / "HEAD").is_file() and self._is_fit(path):
                 await self._update(path, repository, lock)
             else:
                 await self._replace(path, repository, lock)
@@ -78,6 +94,33 @@ class Mirrors:
             await self._replace(path, repository, lock)
             return Snapshot(path, await self._refs(path))
 
+    async def bring_files(self, repository: Repository, commit: str) -> None:
+        """See to it that the content of a commit's files is here and not only at the server."""
+        if not self._settings.partial_clone():
+            return
+        path = self._places.mirror(repository)
+        async with self._locked(path) as lock:
+            listing = await self._git.text(
+                Place(path), "rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}"
+            )
+            missing = [line[1:] for line in listing.split("\n") if line.startswith("?")]
+            if not missing:
+                return
+            done = await self._remote.fetch_objects(Place(path), _SERVER, missing, keep_open=lock)
+            if done.exit_code != 0:
+                raise self._remote.error("fetching files of", repository, done)
+
+    def _is_fit(self, path: Path) -> bool:
+        """Whether the mirror holds what is wanted of it now."""
+        return self._settings.partial_clone() or not any(path.glob("objects/pack/*.promisor"))
+
+    def _source(self, path: Path, repository: Repository) -> str:
+        """Configure the mirror anew, so that nothing else that is said there ever counts."""
+        url = self._settings.url(repository)
+        partial = self._settings.partial_clone()
+        (path / "config").write_text(_WITHOUT_FILES % url if partial else _CONFIG)
+        return _SERVER if partial else url
+
     @asynccontextmanager
     async def _locked(self, path: Path) -> AsyncIterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +131,8 @@ class Mirrors:
 
     async def _update(self, path: Path, repository: Repository, lock: int) -> None:
         _sweep(path)
-        _configure(path)
-        done = await self._remote.fetch(Place(path), repository, _REFSPECS, keep_open=lock)
+        source = self._source(path, repository)
+        done = await self._remote.fetch(Place(path), source, _REFSPECS, keep_open=lock)
         if done.exit_code == 0:
             await self._pack(path)
         elif fault(done.stderr) is Fault.OTHER:
@@ -103,8 +146,8 @@ class Mirrors:
             await self._git.text(
                 Place(fresh.parent), "init", "--quiet", "--bare", "--template=", str(fresh)
             )
-            _configure(fresh)
-            done = await self._remote.fetch(Place(fresh), repository, _REFSPECS, keep_open=lock)
+            source = self._source(fresh, repository)
+            done = await self._remote.fetch(Place(fresh), source, _REFSPECS, keep_open=lock)
             if done.exit_code != 0:
                 raise self._remote.error("cloning", repository, done)
             await delete(self._git, _swap(fresh, path))
@@ -131,9 +174,10 @@ class Mirrors:
         packs = sum(1 for _ in (path / "objects" / "pack").glob("*.pack"))
         if packs <= _MANY_PACKS:
             return
-        # Rolls small packs up and, unlike others, keeps what no branch needs any more: runs
-        # may still build on it.
-        done = await self._git.run(Place(path), "repack", "--geometric=2", "-d", "-q")
+        # Keep what no branch needs any more: runs may still build on it. Only packs that hold
+        # everything can be rolled up; the others are packed anew.
+        how = ("-a", "--keep-unreachable") if self._settings.partial_clone() else ("--geometric=2",)
+        done = await self._git.run(Place(path), "repack", *how, "-d", "-q")
         if done.exit_code != 0:
             _log.warning("could not repack the mirror %s: %s", path, words(done.stderr))
 
@@ -157,10 +201,3 @@ def _sweep(path: Path) -> None:
         for leftover in path.glob(pattern):
             _log.warning("deleting %s, left by a git that was killed", leftover)
             leftover.unlink(missing_ok=True)
-
-
-def _configure(path: Path) -> None:
-    # Written anew each time: nothing else that is said there ever counts.
-    (path / "config").write_text(
-        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from claude_flow.errors import (
@@ -19,6 +19,16 @@ from claude_flow.workspace.failures import Fault, fault, server_error, words
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.settings import WorkspaceSettings
 
+_PLAIN_FETCH = (
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+)
+# As one pack each, however small: loose objects would pile up uncounted.
+_AS_PACKS = (("fetch.unpackLimit", "1"),)
+
 
 class Remote:
     """The git server, as the daemon's trusted repositories talk with it."""
@@ -31,24 +41,37 @@ class Remote:
         self._allowed = "file" if scheme == "file" else "http:https"
 
     async def fetch(
-        self, place: Place, repository: Repository, refspecs: Sequence[str], *, keep_open: int
+        self, place: Place, source: str, refspecs: Sequence[str], *, keep_open: int
     ) -> Completed:
-        """Fetch into a trusted repository; branches that are gone there go here too."""
+        """Fetch into a trusted repository; branches that are gone there go here too.
+
+        ``source`` is an address, or the name of a remote in the repository's configuration.
+        """
         return await self._talk(
             place,
             "fetch",
-            "--quiet",
+            *_PLAIN_FETCH,
             "--prune",
             "--force",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            "--no-recurse-submodules",
-            self._settings.url(repository),
+            source,
             *refspecs,
-            # As one pack each, however small: loose objects would pile up uncounted.
-            config=(("fetch.unpackLimit", "1"),),
+            config=_AS_PACKS,
             keep_open=(keep_open,),
+        )
+
+    async def fetch_objects(
+        self, place: Place, source: str, objects: Iterable[str], *, keep_open: int
+    ) -> Completed:
+        """Fetch single objects into a trusted repository that was fetched without them."""
+        return await self._talk(
+            place,
+            "fetch",
+            *_PLAIN_FETCH,
+            "--stdin",
+            source,
+            config=(*_AS_PACKS, ("fetch.negotiationAlgorithm", "noop")),
+            keep_open=(keep_open,),
+            stdin="".join(f"{name}\n" for name in objects).encode(),
         )
 
     async def push(
@@ -109,6 +132,7 @@ class Remote:
         *arguments: str,
         config: tuple[tuple[str, str], ...] = (),
         keep_open: tuple[int, ...] = (),
+        stdin: bytes | None = None,
     ) -> Completed:
         # The login may have to be asked for over the network: not in the event loop.
         credential = await asyncio.to_thread(self._settings.credential)
@@ -119,6 +143,7 @@ class Remote:
                     *arguments,
                     config=(*config, *offer.config),
                     env={"GIT_ALLOW_PROTOCOL": self._allowed},
+                    stdin=stdin,
                     pass_fds=(*keep_open, *offer.fds),
                     timeout_seconds=self._settings.transfer_timeout_seconds,
                 )

@@ -38,7 +38,7 @@ class GitWorkspaces:
         self._mirrors = Mirrors(
             self._git,
             self._remote,
-            self._places,
+            settings,
             lock_timeout_seconds=_MIRROR_LOCK_TIMES * settings.transfer_timeout_seconds,
         )
 
@@ -134,6 +134,7 @@ class GitWorkspaces:
         begun = Left(base, base, base) if left is None else left
         Note(begun.base, str(mirror.path)).write(where)
         try:
+            await self._mirrors.bring_files(repository, begun.base)
             await agent_repository.check_out(
                 self._git, where, branch=branch, commit=begun.head, head=begun.parent
             )
