@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import time
 import uuid
 from collections import deque
@@ -28,7 +29,7 @@ from claude_flow.journal import redactor
 from claude_flow.model.breaker import BreakerPolicy
 from claude_flow.model.budgets import Budgets
 from claude_flow.model.issue import Repository
-from claude_flow.model.transitions import RetryPolicy
+from claude_flow.model.retries import RetryPolicy
 from claude_flow.ports import Agent, Engine, GitHub, Limits, Progress
 from claude_flow.triggers.brakes import RecordedBrakes
 from claude_flow.triggers.poller import Poller
@@ -158,6 +159,7 @@ def wire(
             redact=redactor.redact,
         ),
         retries=lambda: _retry_policy(config),
+        draw=random.random,
         patience=patience,
         clock=clock,
         redact=redactor.redact,
@@ -353,6 +355,7 @@ def _retry_policy(config: ConfigManager) -> RetryPolicy:
         max_attempts=config.get("claude_flow.max_attempts"),
         backoff_seconds=config.get("claude_flow.retry_backoff_seconds"),
         backoff_max_seconds=config.get("claude_flow.retry_backoff_max_seconds"),
+        model_wait_seconds=config.get("claude_flow.model_wait_seconds"),
     )
 
 

@@ -72,10 +72,13 @@ def _telling(ended: Iterable[Run]) -> Sequence[Run]:
 
 def _cause(run: Run) -> str | None:
     """What a failed run failed for, None for any other run."""
+    latest = run.attempts[-1] if run.attempts else None
     reason = run.reason
-    if reason is Reason.ATTEMPTS_EXHAUSTED:
-        reason = run.attempts[-1].reason if run.attempts else None
-    return reason.value if reason in _FAILURES else None
+    if reason is Reason.ATTEMPTS_EXHAUSTED and latest is not None:
+        reason = latest.reason
+    if reason not in _FAILURES:
+        return None
+    return str(latest.failure if latest is not None and latest.failure else reason)
 
 
 def _ended_at(run: Run) -> datetime:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any, Self, TypeVar
 
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import IssueRef
 
 _Number = TypeVar("_Number", int, float)
@@ -111,7 +112,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a run. ``number`` counts from 1; ``reason`` is None while it goes on."""
+    """One try of a run. ``number`` counts from 1; ``reason`` is None while it goes on.
+
+    ``failure`` says what stood in the agent's way where more is known than the reason,
+    ``session_id`` names the agent's session, if it has one that can be gone on with.
+    """
 
     number: int
     started_at: datetime | None = None
@@ -119,17 +124,21 @@ class Attempt:
     reason: Reason | None = None
     exit_code: int | None = None
     usage: Usage = field(default_factory=Usage)
+    failure: FailureKind | None = None
+    session_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The attempt as the contract's JSON."""
         return {
             "attempt": self.number,
             "reason": self.reason,
+            "failure": self.failure,
             "started_at": to_rfc3339(self.started_at),
             "ended_at": to_rfc3339(self.ended_at),
             "exit_code": self.exit_code,
             **self.usage.to_json(),
             "model": self.usage.model,
+            "session_id": self.session_id,
         }
 
     @classmethod
@@ -141,8 +150,10 @@ class Attempt:
             ended_at=from_rfc3339(data["ended_at"]),
             reason=Reason(data["reason"]) if data["reason"] else None,
             exit_code=data["exit_code"],
-            # An earlier release did not note the model.
+            # Earlier releases did not note what is got here.
             usage=Usage(data["turns"], data["tokens"], data["cost_usd"], data.get("model")),
+            failure=FailureKind(data["failure"]) if data.get("failure") else None,
+            session_id=data.get("session_id"),
         )
 
 

@@ -10,17 +10,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Attempt, Phase, Reason, Run, RunState, Usage
 
 _SUCCESS = frozenset({Reason.PULL_REQUEST_OPENED, Reason.PULL_REQUEST_UPDATED})
 _CANCELLED = frozenset({Reason.CANCELLED_BY_USER, Reason.ISSUE_CLOSED})
-# Another try costs money: only what may end differently next time is tried again.
-_WORTH_ANOTHER_TRY = frozenset({Reason.AGENT_FAILED, Reason.TIMED_OUT, Reason.STALLED})
-
-
 # What was cut short is worth going on with. What failed by itself may have failed for what it
 # left behind, and begins anew.
 _CUT_SHORT = frozenset({Reason.TIMED_OUT, Reason.STALLED, Reason.BUDGET_EXCEEDED})
+_CUT_SHORT_BY = frozenset(
+    {
+        FailureKind.USAGE_LIMIT,
+        FailureKind.OVERLOADED,
+        FailureKind.UNREACHABLE,
+        FailureKind.TURN_LIMIT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,11 @@ class PhaseEntered:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """Attempt ``number`` ended for ``reason``; ``exit_code`` is None if no agent ran."""
+    """Attempt ``number`` ended for ``reason``; ``exit_code`` is None if no agent ran.
+
+    ``failure`` says what stood in the agent's way where more is known than the reason,
+    ``session_id`` names a session of the agent's that can be gone on with.
+    """
 
     number: int
     reason: Reason
@@ -48,6 +57,8 @@ class AttemptEnded:
     exit_code: int | None = None
     usage: Usage = field(default_factory=Usage)
     detail: str | None = None
+    failure: FailureKind | None = None
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +72,6 @@ class RunEnded:
 
 
 RunEvent = AttemptStarted | PhaseEntered | AttemptEnded | RunEnded
-
-
-@dataclass(frozen=True, slots=True)
-class TryAgain:
-    """Start attempt ``number`` after ``delay_seconds``."""
-
-    number: int
-    delay_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """End the run for ``reason``."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often and how fast a run is tried again; the pause doubles per attempt."""
-
-    max_attempts: int
-    backoff_seconds: float
-    backoff_max_seconds: float
 
 
 def apply(run: Run, event: RunEvent) -> Run:
@@ -137,6 +124,8 @@ def _attempt_ended(run: Run, event: AttemptEnded) -> Run:
         reason=event.reason,
         exit_code=event.exit_code,
         usage=event.usage,
+        failure=event.failure,
+        session_id=event.session_id,
     )
     return replace(
         run,
@@ -150,7 +139,9 @@ def _attempt_ended(run: Run, event: AttemptEnded) -> Run:
 def carries_on(run: Run) -> bool:
     """Whether the run's latest attempt begins with what the one before it left."""
     earlier = run.attempts[:-1]
-    return bool(earlier) and earlier[-1].reason in _CUT_SHORT
+    if not earlier:
+        return False
+    return earlier[-1].reason in _CUT_SHORT or earlier[-1].failure in _CUT_SHORT_BY
 
 
 def final_state(reason: Reason) -> RunState:
@@ -160,13 +151,3 @@ def final_state(reason: Reason) -> RunState:
     if reason in _CANCELLED:
         return RunState.CANCELLED
     return RunState.FAILED
-
-
-def after_attempt(number: int, reason: Reason, policy: RetryPolicy) -> TryAgain | GiveUp:
-    """What follows when attempt ``number`` (from 1) ended without success for ``reason``."""
-    if reason not in _WORTH_ANOTHER_TRY:
-        return GiveUp(reason)
-    if number >= policy.max_attempts:
-        return GiveUp(Reason.ATTEMPTS_EXHAUSTED)
-    delay = min(policy.backoff_seconds * 2 ** (number - 1), policy.backoff_max_seconds)
-    return TryAgain(number + 1, delay)

@@ -51,9 +51,7 @@ class RecordedBrakes:
 
     def on_attempt(self, run: Run) -> str | None:
         """Which budget is spent."""
-        spent = spent_run_budget(
-            self._budgets(), sum(attempt.usage.cost_usd or 0.0 for attempt in run.attempts)
-        )
+        spent = spent_run_budget(self._budgets(), run.usage.cost_usd or 0.0)
         spent = spent or self._spent_daily({run.issue.repository}).get(run.issue.repository)
         return None if spent is None else spent.why
 

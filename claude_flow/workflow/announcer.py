@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from claude_flow.errors import ForbiddenError, NotFoundError, RejectedError
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState
 from claude_flow.model.transitions import final_state
@@ -64,9 +66,9 @@ class Announcer:
             await self._label(run.issue, remove=label)
         await self._comment(run.issue, texts.working_comment(run))
 
-    async def waiting(self, run: Run, detail: str | None, delay_seconds: float) -> None:
-        """The comment says when the next attempt begins."""
-        await self._comment(run.issue, texts.waiting_comment(run, detail, delay_seconds))
+    async def waiting(self, run: Run, begins_at: datetime, waits_for: FailureKind | None) -> None:
+        """The comment says when the next attempt begins, and what it waits for."""
+        await self._comment(run.issue, texts.waiting_comment(run, begins_at, waits_for))
 
     async def ended(
         self, run: Run, reason: Reason, *, detail: str | None, pull_request: str | None

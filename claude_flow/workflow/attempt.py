@@ -10,28 +10,26 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from claude_flow import journal
 from claude_flow.errors import ClaudeFlowError, EngineError, NotFoundError
+from claude_flow.model.failures import ModelFailure
 from claude_flow.model.issue import Issue
+from claude_flow.model.retries import GiveUp, RetryPolicy, TryAgain, after_attempt
 from claude_flow.model.run import Phase, Reason, Run, RunState, Usage
 from claude_flow.model.transitions import (
     AttemptEnded,
     AttemptStarted,
-    GiveUp,
     PhaseEntered,
-    RetryPolicy,
     RunEnded,
     RunEvent,
-    TryAgain,
-    after_attempt,
     apply,
     final_state,
 )
 from claude_flow.ports import Brakes, Engine, Gate, Refusal, Steps, Workspaces
-from claude_flow.workflow import kept
+from claude_flow.workflow import kept, texts
 from claude_flow.workflow.announcer import Announcer
 from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
@@ -51,6 +49,8 @@ class _End:
     pull_request: str | None = None
     exit_code: int | None = None
     usage: Usage = Usage()  # noqa: RUF009 - a frozen value
+    failure: ModelFailure | None = None
+    session_id: str | None = None
     was_claimed: bool = True
 
 
@@ -66,6 +66,7 @@ class AttemptRunner:
     announcer: Announcer
     publisher: Publisher
     retries: Callable[[], RetryPolicy]
+    draw: Callable[[], float]
     patience: Patience
     clock: Callable[[], datetime]
     redact: Callable[[str], str]
@@ -160,28 +161,45 @@ class AttemptRunner:
     # --- the end ----------------------------------------------------------------------------
 
     async def _conclude(self, run: Run, number: int, end: _End, steps: Steps) -> None:
-        run = await self._apply(
-            run.id,
-            AttemptEnded(number, end.reason, end.at, end.exit_code, end.usage, end.detail),
+        ended = AttemptEnded(
+            number,
+            end.reason,
+            end.at,
+            end.exit_code,
+            end.usage,
+            end.detail,
+            None if end.failure is None else end.failure.kind,
+            end.session_id,
         )
-        following = after_attempt(number, end.reason, self.retries())
+        following = after_attempt(
+            apply(run, ended), end.failure, self.retries(), now=self.clock(), draw=self.draw()
+        )
         match following:
             case TryAgain():
-                await self._try_again(run, following, end, steps)
+                await self._try_again(run, ended, following, steps)
             case GiveUp():
+                run = await self._apply(run.id, ended)
+                end = replace(end, detail=_sentences(end.detail, following.why))
                 await self._finish(run, following.reason, end, steps)
 
-    async def _try_again(self, run: Run, following: TryAgain, end: _End, steps: Steps) -> None:
+    async def _try_again(
+        self, run: Run, ended: AttemptEnded, following: TryAgain, steps: Steps
+    ) -> None:
+        begins_at = self.clock() + timedelta(seconds=following.delay_seconds)
+        if following.waits_for is not None:
+            wait = texts.model_wait(following.waits_for, begins_at)
+            ended = replace(ended, detail=_sentences(wait, ended.detail))
+        run = await self._apply(run.id, ended)
         _log.warning(
             "attempt %d of %s ended: %s; the next begins in %.0f s",
-            following.number - 1,
+            ended.number,
             run.id,
-            _told(end.reason, end.detail),
+            _told(ended.reason, ended.detail),
             following.delay_seconds,
         )
 
         async def tell() -> None:
-            await self.announcer.waiting(run, end.detail, following.delay_seconds)
+            await self.announcer.waiting(run, begins_at, following.waits_for)
 
         await steps.step("tell", tell)
         await asyncio.to_thread(
@@ -193,8 +211,7 @@ class AttemptRunner:
         stopped = await asyncio.to_thread(self.brakes.after, apply(run, ended))
         if stopped is not None:
             _log.warning("%s: %s", run.issue.repository, stopped)
-            told = [text for text in (end.detail, stopped) if text]
-            end = replace(end, detail=" ".join(map(_sentence, told)))
+            end = replace(end, detail=_sentences(end.detail, stopped))
 
         async def tell() -> None:
             if end.was_claimed:
@@ -221,13 +238,28 @@ class AttemptRunner:
     def _end(
         self, work: Work, reason: Reason, detail: str | None, pull_request: str | None = None
     ) -> _End:
-        return _End(reason, work.ended_at, detail, pull_request, work.exit_code, work.usage)
+        return _End(
+            reason,
+            work.ended_at,
+            detail,
+            pull_request,
+            work.exit_code,
+            work.usage,
+            work.failure,
+            work.session_id,
+        )
 
     async def _enter(self, run: Run, phase: Phase) -> None:
         await self._apply(run.id, PhaseEntered(phase))
 
     async def _apply(self, run_id: str, event: RunEvent) -> Run:
         return await asyncio.to_thread(self.engine.apply, run_id, event)
+
+
+def _sentences(*texts: str | None) -> str | None:
+    """Those texts that there are; None for none, one alone as it is."""
+    told = [text for text in texts if text]
+    return " ".join(map(_sentence, told)) if len(told) > 1 else next(iter(told), None)
 
 
 def _sentence(text: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.model.run import Reason, Usage, from_rfc3339, to_rfc3339
 from claude_flow.ports import Refusal, Workspace
@@ -26,6 +27,8 @@ class Work:
     usage: Usage
     detail: str | None
     summary: str | None
+    failure: ModelFailure | None = None
+    session_id: str | None = None
 
 
 def admission_to_json(found: Issue | Refusal) -> dict[str, Any]:
@@ -79,6 +82,8 @@ def work_to_json(work: Work) -> dict[str, Any]:
         "model": work.usage.model,
         "detail": work.detail,
         "summary": work.summary,
+        "failure": _failure_to_json(work.failure),
+        "session_id": work.session_id,
     }
 
 
@@ -98,7 +103,26 @@ def work_from_json(data: Mapping[str, Any]) -> Work:
         usage=Usage(data["turns"], data["tokens"], data["cost_usd"], data.get("model")),
         detail=data["detail"],
         summary=data["summary"],
+        # An earlier release kept neither.
+        failure=_failure_from_json(data.get("failure")),
+        session_id=data.get("session_id"),
     )
+
+
+def _failure_to_json(failure: ModelFailure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {
+        "kind": failure.kind,
+        "status": failure.status,
+        "resets_at": to_rfc3339(failure.resets_at),
+    }
+
+
+def _failure_from_json(data: Mapping[str, Any] | None) -> ModelFailure | None:
+    if data is None:
+        return None
+    return ModelFailure(FailureKind(data["kind"]), data["status"], from_rfc3339(data["resets_at"]))
 
 
 def published_to_json(published: Published) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import Issue, IssueRef
 from claude_flow.model.run import Reason, Run
 
@@ -40,6 +42,11 @@ _HEADLINES = {
     Reason.CANCELLED_BY_USER: "The run was cancelled.",
     Reason.ATTEMPTS_EXHAUSTED: "No attempt succeeded.",
 }
+_WAITS = {
+    FailureKind.USAGE_LIMIT: "waits for the model's usage limit",
+    FailureKind.OVERLOADED: "waits because the model's API is in trouble",
+    FailureKind.UNREACHABLE: "waits because the model's API does not answer",
+}
 _ENDED_WELL = frozenset({Reason.PULL_REQUEST_OPENED, Reason.PULL_REQUEST_UPDATED})
 
 
@@ -60,10 +67,19 @@ def working_comment(run: Run) -> str:
     return _comment(run, "An agent is working on this issue.", state="running")
 
 
-def waiting_comment(run: Run, detail: str | None, delay_seconds: float) -> str:
-    """The status comment between two attempts."""
-    headline = f"Attempt {run.attempt} did not succeed; the next begins in {delay_seconds:.0f} s."
-    return _comment(run, headline, state="waiting", detail=detail)
+def waiting_comment(run: Run, begins_at: datetime, waits_for: FailureKind | None) -> str:
+    """The status comment between two attempts; the run's detail says how the last one ended."""
+    headline = (
+        f"Attempt {run.attempt} did not succeed; the next begins at {_utc(begins_at)}."
+        if waits_for is None
+        else f"{model_wait(waits_for, begins_at)}. Nobody has to do anything."
+    )
+    return _comment(run, headline, state="waiting", detail=run.detail)
+
+
+def model_wait(waits_for: FailureKind, begins_at: datetime) -> str:
+    """What a run waits for until its next attempt begins, one sentence without its full stop."""
+    return f"The run {_WAITS[waits_for]} until {_utc(begins_at)}"
 
 
 def ended_comment(
@@ -120,6 +136,10 @@ def _comment(
         detail=_quiet(_shortened(detail, _LONGEST_DETAIL)) if detail else None,
         advice=advice,
     )
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _one_line(text: str, longest: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from claude_flow import journal
@@ -13,6 +14,7 @@ from claude_flow.model.run import Phase, Run
 from claude_flow.model.transitions import carries_on
 from claude_flow.ports import (
     Agent,
+    AgentSession,
     AgentTask,
     Execution,
     GitHub,
@@ -80,6 +82,8 @@ class Worker:
             usage=verdict.usage,
             detail=self.redact(verdict.detail) if verdict.detail else None,
             summary=self.redact(verdict.summary) if verdict.summary else None,
+            failure=verdict.failure,
+            session_id=verdict.session_id,
         )
 
     async def _target(self, run: Run) -> Target:
@@ -93,13 +97,15 @@ class Worker:
     ) -> tuple[ProcessEnded, Verdict]:
         settings = self.settings()
         agent = self.agent()
+        scratch = partial(_scratch, settings.runs_directory / run.id)
         task = AgentTask(
             run_id=run.id,
             attempt=run.attempt,
             issue=run.issue,
             workspace=workspace.path,
-            scratch=settings.runs_directory / run.id / str(run.attempt) / "scratch",
+            scratch=scratch(run.attempt),
             prompt=texts.prompt(issue, run, carries_on=workspace.carries_on),
+            resume=_session(run, scratch) if workspace.carries_on else None,
         )
         output = agent.output()
         ended = await self.execution.run(
@@ -112,3 +118,13 @@ class Worker:
         verdict = output.verdict(ended)
         _log.info("the agent ended: exit code %d, %s", ended.exit_code, verdict.reason or "ok")
         return ended, verdict
+
+
+def _scratch(run_directory: Path, attempt: int) -> Path:
+    return run_directory / str(attempt) / "scratch"
+
+
+def _session(run: Run, scratch: Callable[[int], Path]) -> AgentSession | None:
+    """The session of the attempt before, which remembers the work that is carried on."""
+    earlier = run.attempts[-2]
+    return AgentSession(earlier.session_id, scratch(earlier.number)) if earlier.session_id else None

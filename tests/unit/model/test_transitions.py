@@ -1,24 +1,20 @@
 """Whatever happens to a run, and however often."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Phase, Reason, Run, RunState, Trigger, TriggerKind, Usage
 from claude_flow.model.transitions import (
     AttemptEnded,
     AttemptStarted,
-    GiveUp,
     PhaseEntered,
-    RetryPolicy,
     RunEnded,
     RunEvent,
-    TryAgain,
-    after_attempt,
     apply,
     carries_on,
     final_state,
@@ -39,11 +35,12 @@ EVENTS: st.SearchStrategy[RunEvent] = st.one_of(
         st.none() | st.integers(0, 255),
         st.builds(Usage, st.none() | st.integers(0, 9)),
         st.none() | st.just("detail"),
+        st.none() | st.sampled_from(FailureKind),
+        st.none() | st.just("session"),
     ),
     st.builds(RunEnded, st.sampled_from(Reason), MOMENTS, st.none() | st.just("url")),
 )
 HISTORIES = st.lists(EVENTS, max_size=12)
-POLICIES = st.builds(RetryPolicy, st.integers(1, 100), st.floats(0, 3600), st.floats(0, 86400))
 
 
 def after(events: list[RunEvent]) -> Run:
@@ -100,19 +97,6 @@ def test_between_two_attempts_a_run_is_queued() -> None:
     assert run.attempts[0].reason is Reason.STALLED
 
 
-@given(st.integers(1, 100), st.sampled_from(Reason), POLICIES)
-def test_what_follows_an_attempt(number: int, reason: Reason, policy: RetryPolicy) -> None:
-    match after_attempt(number, reason, policy):
-        case TryAgain(following, delay):
-            assert reason in {Reason.AGENT_FAILED, Reason.TIMED_OUT, Reason.STALLED}
-            assert following == number + 1 <= policy.max_attempts
-            assert 0 <= delay <= policy.backoff_max_seconds
-        case GiveUp(Reason.ATTEMPTS_EXHAUSTED):
-            assert number >= policy.max_attempts or reason is Reason.ATTEMPTS_EXHAUSTED
-        case GiveUp(told):
-            assert told is reason
-
-
 @pytest.mark.parametrize("reason", Reason)
 def test_what_was_cut_short_is_carried_on(reason: Reason) -> None:
     first = after([AttemptStarted(1, NOW), AttemptEnded(1, reason, NOW)])
@@ -123,12 +107,19 @@ def test_what_was_cut_short_is_carried_on(reason: Reason) -> None:
     )
 
 
-def test_pauses_double_up_to_the_longest() -> None:
-    policy = RetryPolicy(9, 10, 300)
-    followings = [after_attempt(number, Reason.AGENT_FAILED, policy) for number in range(1, 9)]
-    delays = [one.delay_seconds for one in followings if isinstance(one, TryAgain)]
-    assert delays == [10, 20, 40, 80, 160, 300, 300, 300]
-    assert all(one <= other for one, other in pairwise(delays))
+@pytest.mark.parametrize("failure", FailureKind)
+def test_an_agent_that_was_stopped_from_outside_is_carried_on(failure: FailureKind) -> None:
+    first = AttemptEnded(1, Reason.AGENT_FAILED, NOW, failure=failure)
+    second = after([AttemptStarted(1, NOW), first, AttemptStarted(2, NOW)])
+    assert carries_on(second) is (
+        failure
+        in {
+            FailureKind.USAGE_LIMIT,
+            FailureKind.OVERLOADED,
+            FailureKind.UNREACHABLE,
+            FailureKind.TURN_LIMIT,
+        }
+    )
 
 
 @pytest.mark.parametrize("reason", Reason)

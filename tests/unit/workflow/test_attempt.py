@@ -23,10 +23,11 @@ from claude_flow.errors import (
 )
 from claude_flow.model.breaker import BreakerPolicy
 from claude_flow.model.budgets import Budgets
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import IssueRef, Repository
+from claude_flow.model.retries import RetryPolicy
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
-from claude_flow.model.transitions import RetryPolicy
-from claude_flow.ports import AgentTask, Limits, Progress, Workspace
+from claude_flow.ports import AgentSession, AgentTask, Limits, Progress, Workspace
 from claude_flow.testing.clock import FakeClock
 from claude_flow.testing.daemon_process import until
 from claude_flow.testing.fake_engine import FakeEngine
@@ -83,6 +84,7 @@ class Scene:
         self.limits = ChangeLimits()
         self.breaker = BreakerPolicy(failures=None, pause_seconds=600)
         self.budgets = Budgets()
+        self.retries = RetryPolicy(2, 0.01, 0.01)
         self.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=60)
         self.progress: dict[str, Progress] = {}
         self.heard: list[str] = []
@@ -128,7 +130,8 @@ class Scene:
             workspaces=self.workspaces,
             announcer=announcer,
             publisher=publisher,
-            retries=lambda: RetryPolicy(2, 0.01, 0.01),
+            retries=lambda: self.retries,
+            draw=lambda: 0.0,
             patience=patience,
             clock=self.clock,
             redact=redact,
@@ -285,7 +288,8 @@ def test_a_change_beyond_the_limits_is_told_and_never_leaves(
 
 def test_an_attempt_that_was_cut_short_is_gone_on_with(scene: Scene) -> None:
     scene.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=0.2)
-    scene.first = Scenario((Edit("first.txt", "1"), Pause()))
+    begins = '{"type": "system", "subtype": "init", "session_id": "5e55"}'
+    scene.first = Scenario((Say(begins), Edit("first.txt", "1"), Pause()))
     scene.scenario = Scenario((Edit("second.txt", "2"),))
 
     run = scene.ended(scene.submitted())
@@ -294,9 +298,11 @@ def test_an_attempt_that_was_cut_short_is_gone_on_with(scene: Scene) -> None:
         Reason.STALLED,
         Reason.PULL_REQUEST_OPENED,
     ]
-    first, second = (task.prompt for task in scene.execution.tasks)
-    assert "What it changed is still here" not in first
-    assert "What it changed is still here" in second
+    first, second = scene.execution.tasks
+    assert "What it changed is still here" not in first.prompt
+    assert "What it changed is still here" in second.prompt
+    assert first.resume is None
+    assert second.resume == AgentSession("5e55", first.scratch)
     files = scene.workspaces.server.files(WIDGETS, "claude-flow/issue-1")
     assert {"first.txt", "second.txt"} <= set(files)
 
@@ -309,6 +315,7 @@ def test_an_attempt_that_failed_by_itself_is_begun_anew(scene: Scene) -> None:
     assert run.reason is Reason.PULL_REQUEST_OPENED
     files = scene.workspaces.server.files(WIDGETS, "claude-flow/issue-1")
     assert "broken.txt" not in files
+    assert scene.execution.tasks[1].resume is None
 
 
 def test_only_a_failed_runs_workspace_is_kept(scene: Scene) -> None:
@@ -443,3 +450,56 @@ def test_the_failure_that_stops_the_repository_says_so_on_its_issue(scene: Scene
     assert "2 runs in a row have failed here as agent failed" in scene.comment
     assert "no luck" in (run.detail or "")
     assert "in a row" in (run.detail or "")
+
+
+def refused_by_the_model(status: int, words: str = "no") -> Scenario:
+    event = {
+        "type": "result",
+        "subtype": "success",
+        "is_error": True,
+        "api_error_status": status,
+        "result": words,
+    }
+    return Scenario((Say(json.dumps(event)),), 1)
+
+
+def waiting(scene: Scene, run: Run) -> Run:
+    """The run once its first attempt has ended and the second is asked for."""
+
+    def asked() -> Run | None:
+        found = scene.engine.get(run.id)
+        return found if found and scene.engine.latest_attempt(run.id) == 2 else None
+
+    found = until(asked, lambda: f"a second attempt of {scene.engine.get(run.id)}", 30)
+    assert found is not None
+    return found
+
+
+def test_a_usage_limit_is_waited_for_and_told(scene: Scene) -> None:
+    scene.retries = RetryPolicy(1, 0.01, 0.01, model_wait_seconds=7200)
+    resets_at = int(scene.clock().timestamp()) + 3600
+    scene.scenario = refused_by_the_model(429, f"Claude AI usage limit reached|{resets_at}")
+    run = waiting(scene, scene.submitted())
+    assert run.state is RunState.QUEUED
+    assert run.attempts[0].failure is FailureKind.USAGE_LIMIT
+    assert "The run waits for the model's usage limit until" in (run.detail or "")
+    assert "waits for the model's usage limit until" in scene.comment
+    assert "claude-flow:running" in scene.labels
+    assert scene.engine.cancel(run.id)
+
+
+def test_a_limit_longer_than_a_run_waits_ends_it(scene: Scene) -> None:
+    scene.retries = RetryPolicy(3, 0.01, 0.01, model_wait_seconds=60)
+    resets_at = int(scene.clock().timestamp()) + 3600
+    scene.scenario = refused_by_the_model(429, f"Claude AI usage limit reached|{resets_at}")
+    run = scene.ended(scene.submitted())
+    assert (run.reason, len(run.attempts)) == (Reason.AGENT_FAILED, 1)
+    assert "claude_flow.model_wait_seconds" in scene.comment
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_what_the_model_refuses_for_good_is_not_tried_again(scene: Scene, status: int) -> None:
+    scene.scenario = refused_by_the_model(status)
+    run = scene.ended(scene.submitted())
+    assert (run.reason, len(run.attempts)) == (Reason.AGENT_FAILED, 1)
+    assert str(status) in scene.comment

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import Refusal, Workspace
@@ -36,6 +37,14 @@ WORKS = st.builds(
     ),
     detail=MAYBE_TEXT,
     summary=MAYBE_TEXT,
+    failure=st.none()
+    | st.builds(
+        ModelFailure,
+        st.sampled_from(FailureKind),
+        st.none() | st.integers(400, 599),
+        st.none() | st.just(MOMENT),
+    ),
+    session_id=MAYBE_TEXT,
 )
 ISSUES = st.builds(
     Issue,

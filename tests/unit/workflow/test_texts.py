@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import Issue, IssueRef
+from claude_flow.model.retries import Remedy, remedy
 from claude_flow.model.run import Attempt, Reason, Run, Trigger, TriggerKind
 from claude_flow.workflow import texts
 
@@ -99,7 +101,8 @@ def test_a_summary_is_bounded_and_a_missing_one_is_said() -> None:
 
 @given(NASTY, st.sampled_from(Reason))
 def test_the_comment_has_one_marker_first_and_rings_nobody(detail: str, reason: Reason) -> None:
-    for body in (ended(reason, detail, "https://x/pull/3"), texts.waiting_comment(RUN, detail, 5)):
+    waiting = texts.waiting_comment(replace(RUN, detail=detail), NOW, None)
+    for body in (ended(reason, detail, "https://x/pull/3"), waiting):
         assert body.startswith(texts.COMMENT_MARKER)
         assert body.count(texts.COMMENT_MARKER) == 1
         assert RUN.id in body
@@ -114,6 +117,13 @@ def test_every_outcome_is_told_with_what_to_do(reason: Reason) -> None:
     well = reason in {Reason.PULL_REQUEST_OPENED, Reason.PULL_REQUEST_UPDATED}
     assert ("https://x/pull/3" in body) == well
     assert ("Put the label `do it, please` back" in body) == (not well)
+
+
+@pytest.mark.parametrize("failure", FailureKind)
+def test_a_wait_for_the_model_is_told_with_its_end(failure: FailureKind) -> None:
+    if remedy(Reason.AGENT_FAILED, failure) is Remedy.WAIT:
+        assert "model" in texts.model_wait(failure, NOW)
+        assert "until 2026-01-31 12:00:00 UTC" in texts.waiting_comment(RUN, NOW, failure)
 
 
 def test_exhausted_attempts_tell_the_last_reason() -> None:
