@@ -17,6 +17,7 @@ from claude_flow.systemd.bus import (
     NAME,
     Bus,
     OpenBus,
+    ask,
     connect,
     run,
     unit_path,
@@ -114,7 +115,7 @@ class SystemdUnits:
             with connect(f"look at {unit}", open_bus=self._open_bus) as bus:
                 return await _read_state(bus, unit)
 
-        return run(look())
+        return ask(look())
 
     def usage(self, unit: str) -> UnitUsage:
         """See ``ServiceUnits.usage``."""

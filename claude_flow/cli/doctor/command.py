@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
 from claude_flow.cli.doctor import configuration, database, github, host, programs, systemd
+from claude_flow.cli.doctor.configuration import CREDENTIALS
 from claude_flow.cli.doctor.finding import Finding, Grade, told
 from claude_flow.cli.output import say, say_json, say_verdict
 from claude_flow.cli.session import Session
@@ -16,8 +19,9 @@ from claude_flow.service import ServiceManager
 _COLOURS = {Grade.FINE: "green", Grade.WARN: "yellow", Grade.FAIL: "red"}
 
 
-def doctor(session: Session, *, as_json: bool) -> None:
+def doctor(session: Session, *, as_json: bool, credentials_directory: Path = CREDENTIALS) -> None:
     """Print every finding; leave with 1 if one is a failure. Raises ConfigError."""
+    session = _with_credentials(session, credentials_directory)
     session.config.require_startable(credential=False)
     findings: list[Finding] = []
     for finding in _examine(session):
@@ -28,6 +32,15 @@ def doctor(session: Session, *, as_json: bool) -> None:
         say_json({"findings": [_to_json(finding) for finding in findings]})
     if any(finding.grade is Grade.FAIL for finding in findings):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _with_credentials(session: Session, directory: Path) -> Session:
+    """The same, with the secrets that systemd gives the daemon, if this user may read them."""
+    may_read = os.access(directory, os.R_OK | os.X_OK)
+    if "CREDENTIALS_DIRECTORY" in session.environ or not may_read:
+        return session
+    environ = {**session.environ, "CREDENTIALS_DIRECTORY": str(directory)}
+    return Session(session.config_path, environ)
 
 
 def _examine(session: Session) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ from claude_flow.cli.doctor.finding import Finding, Grade
 from claude_flow.config import ConfigManager
 from claude_flow.service.places import TOKEN_FILE, runtime_directories
 
-_CREDENTIALS = Path("/etc/claude-flow/credentials")
+CREDENTIALS = Path("/etc/claude-flow/credentials")
+"""Where the role keeps what systemd gives to the daemon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _credentials(config: ConfigManager, environ: Mapping[str, str]) -> Iterator[
     ]
     secret += [place / TOKEN_FILE for place in runtime_directories(config, environ)]
     with contextlib.suppress(OSError):  # none there, or well closed
-        secret += [_CREDENTIALS, *sorted(_CREDENTIALS.iterdir())]
+        secret += [CREDENTIALS, *sorted(CREDENTIALS.iterdir())]
     seen = [access for path in dict.fromkeys(secret) if (access := _look(path)) is not None]
     faults = [fault for access in seen for fault in judge_secret(access)]
     yield from faults

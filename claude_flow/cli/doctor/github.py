@@ -28,7 +28,7 @@ def check(config: ConfigManager) -> Iterator[Finding]:
             "github",
             Grade.WARN,
             f"{what} is visible here, so GitHub was not asked",
-            "if systemd gives it to the daemon, the finding 'health' tells whether it works",
+            "try it with sudo; else the finding 'health' tells whether the daemon's works",
         )
         return
     login = login_of(config)

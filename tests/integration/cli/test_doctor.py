@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from claude_flow.cli.doctor import doctor
+from claude_flow.cli.session import Session
 
 
 def graded(findings: list[dict[str, Any]], grade: str) -> dict[str, str]:
@@ -56,6 +63,22 @@ def test_a_configuration_that_others_can_change_is_named_with_its_mend(host: Any
     assert done.returncode == 1
     assert f"{host.config_path} can be changed by others" in done.stdout
     assert f"chmod go-w {host.config_path}" in done.stdout
+
+
+def test_it_asks_github_with_the_daemons_credential(
+    running: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = json.loads(running.config_path.read_text())["github"]["token"]
+    credential = tmp_path / "github-token"
+    credential.touch(0o600)
+    credential.write_text(token)
+    running.configure(github={"token": None})
+    doctor(
+        Session(running.config_path, running.environ), as_json=True, credentials_directory=tmp_path
+    )
+    told = capsys.readouterr().out
+    assert "acme/greeter can be read and pushed to" in told
+    assert token not in told
 
 
 def test_a_configuration_without_repositories_is_78(host: Any) -> None:
