@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from claude_flow.testing.world import World
 MOST_GROWTH = 0.05
 REPOSITORIES = 4
 LOOK_SECONDS = 0.25
-# Single looks differ by what is under way; a growth is one of the medians of this many attempts.
+# Single looks differ by what is under way, which only adds: the least of this many attempts counts.
 SAMPLE_ATTEMPTS = 20
 
 SUCCEEDS = "Path('made.txt').write_text(os.environ['CLAUDE_FLOW_RUN_ID'])"
@@ -139,14 +138,14 @@ def _look(process: psutil.Process, attempts: int) -> Look:
 
 
 def judge(looks: Sequence[Look], warm_up: int) -> list[Growth]:
-    """Memory and open files: the medians of the attempts after the warm-up and of the last."""
+    """Memory and open files: the least after the warm-up and the least of the last attempts."""
     first = [look for look in looks if warm_up <= look.attempts < warm_up + SAMPLE_ATTEMPTS]
     last = [look for look in looks if look.attempts > looks[-1].attempts - SAMPLE_ATTEMPTS]
     return [
         Growth(
             name,
-            statistics.median(getattr(look, field) / unit for look in first),
-            statistics.median(getattr(look, field) / unit for look in last),
+            min(getattr(look, field) / unit for look in first),
+            min(getattr(look, field) / unit for look in last),
         )
         for name, field, unit in (
             ("memory, MiB", "rss_bytes", 2**20),

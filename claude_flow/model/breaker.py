@@ -64,9 +64,14 @@ def open_breaker(ended: Iterable[Run], policy: BreakerPolicy, now: datetime) -> 
     return None if cause is None or now >= until else Breaker(cause, policy.failures, until)
 
 
+def is_failure(run: Run) -> bool:
+    """Whether an ended run counts towards a breaker."""
+    return _cause(run) is not None
+
+
 def _telling(ended: Iterable[Run]) -> Sequence[Run]:
     """Those that say something about the next run, the latest first."""
-    telling = [run for run in ended if run.reason in _SOUND or _cause(run) is not None]
+    telling = [run for run in ended if run.reason in _SOUND or is_failure(run)]
     return sorted(telling, key=_ended_at, reverse=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from claude_flow.model.breaker import Breaker, BreakerPolicy, open_breaker
+from claude_flow.model.breaker import Breaker, BreakerPolicy, is_failure, open_breaker
 from claude_flow.model.budgets import (
     Budgets,
     SpentBudget,
@@ -57,6 +57,8 @@ class RecordedBrakes:
 
     def after(self, ended: Run) -> str | None:
         """That this failure is one too many of its kind."""
+        if not is_failure(ended):
+            return None
         breaker = self._open_breaker(ended.issue.repository, ended)
         return None if breaker is None else breaker.why
 

@@ -451,6 +451,12 @@ def test_the_failure_that_stops_the_repository_says_so_on_its_issue(scene: Scene
     assert "no luck" in (run.detail or "")
     assert "in a row" in (run.detail or "")
 
+    scene.people.close_issue(scene.ref)
+    closed = Run.queued(scene.ref, Trigger(TriggerKind.CLI, "closed"), scene.clock())
+    assert scene.engine.submit(closed)
+    assert scene.ended(closed).reason is Reason.ISSUE_CLOSED
+    assert "in a row" not in scene.comment
+
 
 def refused_by_the_model(status: int, words: str = "no") -> Scenario:
     event = {
