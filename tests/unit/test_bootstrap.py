@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from claude_flow.bootstrap import Parts, host_id, wire
+from claude_flow.bootstrap import Parts, wire
 from claude_flow.config import ConfigManager
 from claude_flow.errors import (
     AgentUnavailableError,
-    EngineError,
     GitHubUnreachableError,
     TokenRefusedError,
 )
@@ -89,34 +87,3 @@ def test_a_token_is_masked_from_its_first_use_on(host: Host) -> None:
     with pytest.raises(GitHubUnreachableError):
         host.wired().github.repository(WIDGETS)
     assert "plainword" not in redactor.redact("it is plainword-token-of-no-shape")
-
-
-def test_an_installation_keeps_its_name(tmp_path: Path) -> None:
-    first = host_id(tmp_path / "new" / "state")
-    assert first
-    assert host_id(tmp_path / "new" / "state", lambda: "another") == first
-
-
-def test_two_that_begin_at_once_agree_on_a_name(tmp_path: Path) -> None:
-    together = threading.Barrier(8)
-    names: list[str] = []
-
-    def begin(number: int) -> None:
-        together.wait()
-        names.append(host_id(tmp_path, lambda: f"name-{number}"))
-
-    threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(names) == 8
-    assert len(set(names)) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["host-id"]
-
-
-def test_a_state_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(EngineError, match=r"service\.state_directory") as raised:
-        host_id(tmp_path / "file" / "state")
-    assert str(tmp_path / "file" / "state") in str(raised.value)

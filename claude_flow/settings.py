@@ -1,0 +1,136 @@
+"""What each part is told, read from the configuration in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.surroundings import droppings
+from claude_flow.config import ConfigManager
+from claude_flow.engine.host import host_id
+from claude_flow.engine.settings import EngineSettings
+from claude_flow.github import Login
+from claude_flow.model.breaker import BreakerPolicy
+from claude_flow.model.budgets import Budgets
+from claude_flow.model.retries import RetryPolicy
+from claude_flow.ports import Limits
+from claude_flow.workflow import WorkSettings
+from claude_flow.workflow.announcer import Labels
+from claude_flow.workflow.change_limits import ChangeLimits
+from claude_flow.workflow.retention import RetentionPolicy
+from claude_flow.workspace import Credential, SpaceWatch, WorkspaceSettings
+
+_AUTHOR_NAME = "claude-flow"
+_AUTHOR_EMAIL = "claude-flow@users.noreply.github.com"
+
+
+def engine_settings(
+    config: ConfigManager, clock: Callable[[], datetime], space: SpaceWatch
+) -> EngineSettings:
+    """How the queue and its record are kept."""
+    state = Path(config.get("service.state_directory"))
+    return EngineSettings(
+        database_url=config.get("engine.database_url"),
+        state_directory=state,
+        host_id=host_id(state),
+        max_concurrent_runs=config.get("service.max_concurrent_runs"),
+        max_concurrent_runs_per_repository=config.get("service.max_concurrent_runs_per_repository"),
+        clock=clock,
+        has_room=space.has_room,
+    )
+
+
+def workspace_settings(
+    config: ConfigManager, state: Path, login: Login, environ: Mapping[str, str]
+) -> WorkspaceSettings:
+    """Where the git work is done, and as whom."""
+    return WorkspaceSettings(
+        repos_directory=state / "repos",
+        runs_directory=state / "runs",
+        workspace_root=Path(config.get("service.workspace_root")),
+        git_base_url=config.get("github.git_base_url"),
+        credential=lambda: Credential("x-access-token", login.token()),
+        host_environment=environ,
+        author_name=_AUTHOR_NAME,
+        author_email=_AUTHOR_EMAIL,
+        ignored=lambda: droppings(config.get("claude_flow.agent")),
+        partial_clone=lambda: bool(config.get("workspace.partial_clone")),
+    )
+
+
+def agent_settings(config: ConfigManager) -> AgentSettings:
+    """Which agent, and what it may use."""
+    command = config.get("claude_flow.command")
+    return AgentSettings(
+        kind=config.get("claude_flow.agent"),
+        command=None if command is None else tuple(command),
+        install_prefix=Path(config.get("claude_flow.install_prefix")),
+        version=config.get("claude_flow.version"),
+        max_turns=config.get("claude_flow.max_turns"),
+        budget_usd=config.get("claude_flow.budget_usd"),
+        environment_allowlist=tuple(config.get("claude_flow.environment_allowlist")),
+    )
+
+
+def work_settings(config: ConfigManager, state: Path) -> WorkSettings:
+    """How long an attempt may take, and where what it said is kept."""
+    return WorkSettings(
+        limits=Limits(
+            timeout_seconds=config.get("claude_flow.timeout_seconds"),
+            stall_timeout_seconds=config.get("claude_flow.stall_timeout_seconds"),
+        ),
+        runs_directory=state / "runs",
+    )
+
+
+def retry_policy(config: ConfigManager) -> RetryPolicy:
+    """When a failed attempt is tried again."""
+    return RetryPolicy(
+        max_attempts=config.get("claude_flow.max_attempts"),
+        backoff_seconds=config.get("claude_flow.retry_backoff_seconds"),
+        backoff_max_seconds=config.get("claude_flow.retry_backoff_max_seconds"),
+        model_wait_seconds=config.get("claude_flow.model_wait_seconds"),
+    )
+
+
+def change_limits(config: ConfigManager) -> ChangeLimits:
+    """What a change may touch to be published."""
+    return ChangeLimits(
+        max_files=config.get("workflow.max_changed_files"),
+        max_lines=config.get("workflow.max_changed_lines"),
+        forbidden_paths=tuple(config.get("workflow.forbidden_paths")),
+    )
+
+
+def retention_policy(config: ConfigManager) -> RetentionPolicy:
+    """What stays of ended runs, and for how long."""
+    return RetentionPolicy(
+        keep_failed=timedelta(seconds=config.get("workspace.keep_failed_seconds")),
+        keep_runs=timedelta(days=config.get("workspace.keep_runs_days")),
+        max_total_bytes=config.get("workspace.max_total_bytes"),
+        min_free_bytes=config.get("workspace.min_free_bytes"),
+    )
+
+
+def breaker_policy(config: ConfigManager) -> BreakerPolicy:
+    """When a repository whose runs fail alike is paused."""
+    return BreakerPolicy(
+        failures=config.get("claude_flow.breaker_failures"),
+        pause_seconds=config.get("claude_flow.breaker_pause_seconds"),
+    )
+
+
+def budgets(config: ConfigManager) -> Budgets:
+    """What the agents may spend beyond one attempt."""
+    return Budgets(
+        run_usd=config.get("claude_flow.run_budget_usd"),
+        repository_daily_usd=config.get("claude_flow.repository_daily_budget_usd"),
+        daily_usd=config.get("claude_flow.daily_budget_usd"),
+    )
+
+
+def labels(config: ConfigManager) -> Labels:
+    """The labels that tell where an issue stands."""
+    return Labels(config.get("github.trigger_label"), config.get("github.state_label_prefix"))
