@@ -28,7 +28,7 @@ from claude_flow.testing.fake_engine import FakeEngine, FakeEngineState
 
 PROGRAM = Path(__file__).with_name("daemon_process.py")
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,10 +119,10 @@ def test_a_retry_waits_without_a_slot(world: Any, work: Work) -> None:
     async def attempt(run_id: str, number: int, steps: Steps) -> None:
         work.engine.apply(run_id, AttemptStarted(number, world.now()))
         await steps.step("say", lambda: work.say(f"{run_id} {number}"))
-        if run_id == first.id and number == 1:
+        if run_id == first.id:
             ended = AttemptEnded(number, Reason.AGENT_FAILED, world.now())
             work.engine.apply(run_id, ended)
-            work.engine.retry(run_id, 2, 1.0)
+            work.engine.retry(run_id, 2, 3600.0)
             work.engine.retry(run_id, 2, 0.0)
         else:
             work.end(run_id)
@@ -132,11 +133,37 @@ def test_a_retry_waits_without_a_slot(world: Any, work: Work) -> None:
     world.until(lambda: work.done)
     world.until(lambda: work.engine.free_slots(first.issue.repository) == 1)
     work.engine.submit(second)
-    world.until(lambda: work.get(first).state.is_final)
+    world.until(lambda: work.get(second).state.is_final)
 
-    assert work.done == [f"{first.id} 1", f"{second.id} 1", f"{first.id} 2"]
-    ended = work.get(first)
-    assert [attempt.reason for attempt in ended.attempts] == [Reason.AGENT_FAILED, None]
+    assert work.done == [f"{first.id} 1", f"{second.id} 1"]
+    waiting = work.get(first)
+    assert not waiting.state.is_final
+    assert [attempt.reason for attempt in waiting.attempts] == [Reason.AGENT_FAILED]
+
+
+def test_a_retry_comes_once_its_pause_is_over(world: Any, work: Work) -> None:
+    pause = 0.3
+    at: list[float] = []
+
+    async def attempt(run_id: str, number: int, steps: Steps) -> None:
+        work.engine.apply(run_id, AttemptStarted(number, world.now()))
+        await steps.step("say", lambda: work.say(f"attempt {number}"))
+        at.append(time.monotonic())
+        if number == 1:
+            ended = AttemptEnded(number, Reason.AGENT_FAILED, world.now())
+            work.engine.apply(run_id, ended)
+            work.engine.retry(run_id, 2, pause)
+        else:
+            work.end(run_id)
+
+    run = world.run("octo/widgets#1")
+    work.engine = world.launch(attempt)
+    work.engine.submit(run)
+    world.until(lambda: work.get(run).state.is_final)
+
+    assert work.done == ["attempt 1", "attempt 2"]
+    assert at[1] - at[0] >= pause
+    assert [attempt.reason for attempt in work.get(run).attempts] == [Reason.AGENT_FAILED, None]
 
 
 def test_limits_hold(world: Any, work: Work) -> None:
