@@ -110,7 +110,10 @@ def test_droppings_are_the_same_before_and_in_a_run(
     assert agent.command(task).ignored == droppings(kind)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(lines=st.lists(st.text()), exit_code=st.integers(0, 255))
 def test_any_output_is_judged(agent: Agent, lines: list[str], exit_code: int) -> None:
     output = agent.output()

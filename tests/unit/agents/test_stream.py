@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_flow.agents.stream import StreamReader
@@ -39,7 +39,7 @@ def test_any_bytes_are_borne(lines: list[bytes]) -> None:
     assert not reader.refused_key
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(EVENTS | st.dictionaries(st.text(), JSON), max_size=5))
 def test_any_json_is_borne_and_gives_sound_numbers(events: list[dict[str, Any]]) -> None:
     reader = read(*events)

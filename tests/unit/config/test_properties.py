@@ -20,7 +20,7 @@ from claude_flow.config.coercion import CoercionError, coerce
 CASES = int(os.environ.get("CONFIG_PROPERTY_CASES", "2000"))
 SCHEMA = config_schema()
 SECRET = "Tr0ub4dor-and-3-horses"
-many = settings(max_examples=CASES, deadline=None)
+many = settings(max_examples=CASES)
 
 
 @pytest.fixture(scope="module")

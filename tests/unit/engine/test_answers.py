@@ -23,7 +23,7 @@ KINDS = [
 ]
 
 
-@settings(max_examples=50, deadline=None)  # how long it takes says nothing here
+@settings(max_examples=50)
 @given(JSON)
 def test_an_answer_is_the_same_after_a_resume(answer: Any) -> None:
     kept = keep_answer("step", answer)

@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from claude_flow.execution.logs import BoundedLog, LogTail, last_text, size
 
-anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+anew = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=50,
+)
 
 
 @anew
