@@ -132,7 +132,8 @@ def test_killed_itself_it_still_leaves_nothing(tmp_path: Path, victim: str) -> N
 def test_what_starts_anew_when_told_to_end_is_ended_too(tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.write_text(
-        f"#!/bin/sh\ntrap 'setsid {again} & echo $!; exit' TERM\necho $$\nwhile :; do sleep 0.05; done\n"
+        f"#!/bin/sh\ntrap 'setsid {again} & echo $!; exit' TERM\n"
+        "echo $$\nwhile :; do sleep 0.05; done\n"
     )
     again.chmod(0o700)
     spec = spec_of(tmp_path, str(again))
