@@ -1,6 +1,6 @@
 """Install the agents' command line programs from npm into a prefix of their own.
 
-    python tools/install_agents.py PREFIX [--claude-flow VERSION] [--claude VERSION]
+    python tools/install_agents.py PREFIX [--claude-flow VERSION] [--claude VERSION|none]
 
 Afterwards PREFIX/bin holds ``claude-flow`` and ``claude``, and ``node`` where the host's own is
 too old for claude-flow (Debian 12 has 18). Done again with the same versions it does nothing.
@@ -33,12 +33,16 @@ _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One npm package and the program that it brings, relative to ``node_modules``."""
+    """One npm package and the program that it brings, relative to ``node_modules``, if any."""
 
     name: str
     version: str
-    program: str
-    link: str
+    program: str = ""
+    link: str = ""
+
+
+# Optional to its package, but version 2 does not start without; its native part is not used.
+_NEEDED_BY_2 = Package("better-sqlite3", "12.11.1")
 
 
 def main() -> None:
@@ -46,14 +50,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Install claude-flow and Claude Code.")
     parser.add_argument("prefix", type=Path)
     parser.add_argument("--claude-flow", default=CLAUDE_FLOW_VERSION, metavar="VERSION")
-    parser.add_argument("--claude", default=CLAUDE_CODE_VERSION, metavar="VERSION")
+    parser.add_argument(
+        "--claude", default=CLAUDE_CODE_VERSION, metavar="VERSION", help="none: leave it out"
+    )
     arguments = parser.parse_args()
     claude = f"@anthropic-ai/claude-code-linux-{_architecture()}"
     node = f"node-linux-{_architecture()}"
-    packages = [
-        Package("claude-flow", arguments.claude_flow, ".bin/claude-flow", "claude-flow"),
-        Package(claude, arguments.claude, f"{claude}/claude", "claude"),
-    ]
+    packages = [Package("claude-flow", arguments.claude_flow, ".bin/claude-flow", "claude-flow")]
+    if arguments.claude_flow.startswith("2."):
+        packages.append(_NEEDED_BY_2)
+    if arguments.claude != "none":
+        packages.append(Package(claude, arguments.claude, f"{claude}/claude", "claude"))
     try:
         if not asyncio.run(_has_fitting_node()):
             packages.append(Package(node, _NODE_VERSION, f"{node}/bin/node", "node"))
@@ -70,9 +77,10 @@ def install(prefix: Path, packages: list[Package]) -> None:
         wanted = [package for package in packages if _installed(prefix, package) != package.version]
         if wanted:
             asyncio.run(_npm_install(prefix, wanted))
-        for package in packages:
+        programs = [package for package in packages if package.link]
+        for package in programs:
             _link(prefix, package)
-    for package in packages:
+    for package in programs:
         print(f"{package.link} {package.version}: {prefix / 'bin' / package.link}")
 
 
@@ -83,12 +91,7 @@ async def _npm_install(prefix: Path, packages: list[Package]) -> None:
             f"{' and '.join(missing)} not found on the PATH",
             hint="install Node.js 20 or newer with npm (Debian's packages are nodejs and npm)",
         )
-    options = ["--no-audit", "--no-fund", "--ignore-scripts"]
-    if not any(
-        package.link == "claude-flow" and package.version[:2] == "2." for package in packages
-    ):
-        # Version 2 does not start without its optional packages, version 3 is 660 MB smaller.
-        options.append("--omit=optional")
+    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional"]
     names = [f"{package.name}@{package.version}" for package in packages]
     print(f"npm installs {' '.join(names)} into {prefix} …", flush=True)
     completed = await ProcessRunner().run(

@@ -1,0 +1,238 @@
+"""One attempt of each real agent against a scripted model, without a network."""
+
+import os
+import pwd
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from claude_flow.agents import AgentSettings, droppings, make_agent
+from claude_flow.agents.settings import DEFAULT_ALLOWED_TOOLS
+from claude_flow.agents.versions import CLAUDE_FLOW_2_VERSION
+from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.model.issue import IssueRef
+from claude_flow.ports import AgentTask, Limits, Progress, Verdict
+from claude_flow.testing.messages_api import MessagesApi
+from claude_flow.testing.serving import LoopbackServer
+
+REPOSITORY = Path(__file__).parents[3]
+AMPLE = Limits(timeout_seconds=240, stall_timeout_seconds=120)
+# Far under what the programs would take that were left alone (ten tries, each later than the
+# one before), far over what they take on a busy machine.
+SOON_SECONDS = 150
+KEY = "sk-ant-made-up-0123456789"
+ALLOWED = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "PATH", "LANG")
+# What the programs are known to leave where they are not kept apart.
+_LITTER = re.compile(r"\.?(claude(\.json|-\d+)?|ruflo|swarm|hive-mind|npm|node-compile-cache)")
+
+COMMAND, CLAUDE, CLAUDE_FLOW_2, CLAUDE_FLOW_3 = AGENTS = (
+    "command",
+    "claude",
+    "claude-flow 2",
+    "claude-flow 3",
+)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The directories with the programs; both are kept between test runs."""
+
+    current: Path
+    line_2: Path
+
+
+@pytest.fixture(scope="session")
+def installed() -> Installed:
+    cache = REPOSITORY / ".cache"
+    found = Installed(cache / "agents", cache / "agents-2")
+    _install(found.current)
+    _install(found.line_2, "--claude-flow", CLAUDE_FLOW_2_VERSION, "--claude", "none")
+    return found
+
+
+def _install(prefix: Path, *options: str) -> None:
+    tool = REPOSITORY / "tools" / "install_agents.py"
+    done = subprocess.run(
+        [sys.executable, str(tool), str(prefix), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    server = LoopbackServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def api(server: LoopbackServer) -> MessagesApi:
+    messages = MessagesApi(server)
+    server.start(messages.app)
+    return messages
+
+
+@pytest.fixture(params=AGENTS)
+def bench(
+    request: pytest.FixtureRequest,
+    installed: Installed,
+    server: LoopbackServer,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> Iterator["Bench"]:
+    """Afterwards nothing of the attempt may live on, and no file lie outside its folders."""
+    bench = Bench(request.param, installed, server.url, tmp_path)
+    yield bench
+    record_property("seconds", round(bench.seconds, 1))
+    assert bench.left_alive() == []
+    assert bench.litter() == []
+    assert bench.seconds < SOON_SECONDS
+
+
+def ignore(_: Progress) -> None:
+    """Hear of progress and do nothing."""
+
+
+class Bench:
+    """One agent in a fresh git repository."""
+
+    def __init__(self, agent: str, installed: Installed, api_url: str, root: Path) -> None:
+        self.workspace = root / "workspace"
+        self.workspace.mkdir()
+        subprocess.run(["git", "init", "-q"], cwd=self.workspace, check=True)
+        self.agent = agent
+        self.kind = agent.partition(" ")[0]
+        self.root = root
+        self.task = AgentTask(
+            run_id=f"widgets-7-{os.getpid()}",
+            attempt=1,
+            issue=IssueRef.parse("octo/widgets#7"),
+            workspace=self.workspace,
+            scratch=root / "runs" / "1" / "scratch",
+            prompt="--do 'what' $the issue\nasks for",
+        )
+        self.prefix = installed.line_2 if agent == CLAUDE_FLOW_2 else installed.current
+        self.host = {
+            "PATH": f"{os.environ['PATH']}:{installed.current / 'bin'}",
+            "LANG": "C.UTF-8",
+            "ANTHROPIC_API_KEY": KEY,
+            "ANTHROPIC_BASE_URL": api_url,
+            "GITHUB_TOKEN": "ghp_must_not_be_seen",
+        }
+        settings = LocalSettings(runs_directory=root / "runs", grace_seconds=4, poll_seconds=0.02)
+        self._execution = LocalExecution(settings, clock=lambda: datetime.now(UTC))
+        self._since = time.time()
+        self.seconds = 0.0
+
+    def settings(
+        self, *, max_turns: int | None = 50, budget_usd: float | None = None
+    ) -> AgentSettings:
+        """What an operator would configure for this agent."""
+        settings = AgentSettings(
+            kind=self.kind,
+            install_prefix=self.prefix,
+            max_turns=max_turns,
+            budget_usd=budget_usd,
+            environment_allowlist=ALLOWED,
+        )
+        if self.kind != "command":
+            return settings
+        return replace(settings, command=(str(self._own_command(max_turns, budget_usd)),))
+
+    def _own_command(self, max_turns: int | None, budget_usd: float | None) -> Path:
+        """A script such as people write around Claude Code."""
+        options = ["--output-format", "stream-json", "--verbose", "--permission-mode"]
+        options += ["acceptEdits", "--max-turns", str(max_turns)]
+        if budget_usd is not None:
+            options += ["--max-budget-usd", f"{budget_usd:f}"]
+        options += ["--allowedTools", *DEFAULT_ALLOWED_TOOLS]
+        path = self.root / "my-agent"
+        path.write_text(
+            "#!/bin/sh\n"
+            "export CLAUDE_CODE_MAX_RETRIES=4 CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1\n"
+            "export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1\n"
+            f"exec claude -p {shlex.join(options)}\n"
+        )
+        path.chmod(0o755)
+        return path
+
+    async def run(
+        self,
+        *,
+        limits: Limits = AMPLE,
+        on_progress: Callable[[Progress], None] = ignore,
+        max_turns: int | None = 50,
+        budget_usd: float | None = None,
+        task: AgentTask | None = None,
+    ) -> Verdict:
+        """Run the agent on the task to its end."""
+        task = task or self.task
+        agent = make_agent(
+            self.settings(max_turns=max_turns, budget_usd=budget_usd), self.host, str
+        )
+        agent.check()
+        output = agent.output()
+        started = time.monotonic()
+        try:
+            ended = await self._execution.run(
+                task, agent.command(task), limits, output, on_progress
+            )
+        finally:
+            self.seconds += time.monotonic() - started
+        return output.verdict(ended)
+
+    def changed(self) -> list[str]:
+        """What git sees as new beside what the agent says is to be ignored."""
+        exclude = self.workspace / ".git" / "info" / "exclude"
+        exclude.write_text("".join(f"/{path}\n" for path in droppings(self.kind)))
+        status = subprocess.run(
+            ["git", "status", "--porcelain"],
+            cwd=self.workspace,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return [line.removeprefix("?? ") for line in status.stdout.splitlines()]
+
+    def left_alive(self) -> list[psutil.Process]:
+        """Processes that carry this attempt's workspace in their environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+            except psutil.Error:
+                continue
+            if environment.get("CLAUDE_FLOW_WORKSPACE") == str(self.workspace):
+                found.append(process)
+        return found
+
+    def litter(self) -> list[Path]:
+        """What lies outside the attempt's folders since the bench was made."""
+        home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+        places = {
+            home,
+            Path(tempfile.gettempdir()),
+            Path("/tmp"),
+            Path("/var/tmp"),
+            Path("/dev/shm"),
+        }
+        return [
+            path
+            for place in places
+            if place.is_dir()
+            for path in place.iterdir()
+            if _LITTER.fullmatch(path.name) and path.lstat().st_mtime >= self._since
+        ]
