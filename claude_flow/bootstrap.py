@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from claude_flow import settings
@@ -20,10 +21,23 @@ from claude_flow.engine.record import open_record as open_engine_record
 from claude_flow.errors import EngineError, TokenRefusedError
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
+from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.unit_processes import UnitProcesses
+from claude_flow.execution.units import UnitExecution
 from claude_flow.github import ApiSession, AppIdentity, AppInstallation, GitHubClient, Login
 from claude_flow.journal import redactor
 from claude_flow.model.issue import Repository
-from claude_flow.ports import Agent, Engine, GitHub, Progress
+from claude_flow.ports import (
+    Agent,
+    AgentPlaces,
+    Clock,
+    Engine,
+    Execution,
+    GitHub,
+    Processes,
+    Progress,
+)
+from claude_flow.systemd.manager import SystemdUnits
 from claude_flow.triggers.brakes import RecordedBrakes
 from claude_flow.triggers.poller import Poller
 from claude_flow.triggers.trust import TrustGate
@@ -71,6 +85,8 @@ class Parts:
     clock: Callable[[], datetime]
     housekeeping: Housekeeping
     space: SpaceWatch
+    units: UnitExecution | None
+    """What runs the attempts, where they live on without this process."""
 
 
 def utc_now() -> datetime:
@@ -102,7 +118,8 @@ def wire(
     github = make_github(config, login, clock=clock)
     state = Path(config.get("service.state_directory"))
     places = settings.workspace_settings(config, state, login, environ)
-    workspaces = GitWorkspaces(places, ProcessRunner())
+    control = _unit_control(config)
+    workspaces = GitWorkspaces(places, ProcessRunner(), _as_agent(control, clock))
     progress = LiveProgress()
     announcer = Announcer(
         github, labels=lambda: settings.labels(config), patience=patience, redact=redactor.redact
@@ -117,11 +134,22 @@ def wire(
         budgets=lambda: settings.budgets(config),
         clock=clock,
     )
+    units = None
+    if control is not None:
+        units = UnitExecution(
+            control,
+            places=workspaces.agent_places,
+            is_wanted=partial(_is_wanted, engine),
+            clock=clock,
+        )
+    execution: Execution = units or LocalExecution(
+        LocalSettings(runs_directory=state / "runs"), clock=clock
+    )
     worker = Worker(
         github=github,
         workspaces=workspaces,
         agent=agent,
-        execution=LocalExecution(LocalSettings(runs_directory=state / "runs"), clock=clock),
+        execution=execution,
         settings=lambda: settings.work_settings(config, state),
         patience=patience,
         redact=redactor.redact,
@@ -179,7 +207,40 @@ def wire(
             clock=clock,
         ),
         space=space,
+        units=units,
     )
+
+
+def _unit_control(config: ConfigManager) -> UnitControl | None:
+    """Attempts' units, if the configuration asks for them."""
+    if config.get("execution.backend") != "systemd":
+        return None
+    runs = Path(config.get("service.state_directory")) / "runs"
+    return UnitControl(UnitSettings(runs_directory=runs), SystemdUnits())
+
+
+def _as_agent(
+    control: UnitControl | None, clock: Clock
+) -> Callable[[str, AgentPlaces], Processes] | None:
+    """How programs are run as the agent, where it is another user."""
+    if control is None:
+        return None
+    return lambda run_id, places: UnitProcesses(control, run_id, places, clock=clock)
+
+
+def _is_wanted(record: Engine | RunRecord, run_id: str) -> bool:
+    run = record.get(run_id)
+    return run is not None and not run.state.is_final and not record.is_cancelled(run_id)
+
+
+def end_orphans(parts: Parts) -> None:
+    """Stop attempts' units that a daemon before this one left and nobody wants. Blocks.
+
+    To be called before the engine is launched, so that no two agents work on one issue. Raises
+    ExecutionError and EngineError.
+    """
+    if parts.units is not None:
+        parts.units.end_orphans(partial(_is_wanted, open_record(parts.config)))
 
 
 def space_watch(config: ConfigManager) -> SpaceWatch:

@@ -17,7 +17,7 @@ from claude_flow.config.validation import flatten, layer_problems, rule_problems
 from claude_flow.journal import Redactor
 
 # Described by the schema, but nothing acts on them yet: better refused than passed over.
-_NOT_IN_THIS_RELEASE = {"execution.backend": "systemd", "github.webhook.enabled": True}
+_NOT_IN_THIS_RELEASE = {"github.webhook.enabled": True}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from claude_flow import journal
-from claude_flow.bootstrap import Parts, wire
+from claude_flow.bootstrap import Parts, end_orphans, wire
 from claude_flow.config import ConfigError, ConfigFileError, ConfigManager, RunningRecord
 from claude_flow.daemon.http import create_app
 from claude_flow.daemon.http_guard import ApiToken
@@ -77,6 +77,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until told to stop; the exit code. Raises ClaudeFlowError if it cannot start."""
         self._parts.agent().check()
+        await asyncio.to_thread(end_orphans, self._parts)
         await asyncio.to_thread(self._parts.engine.launch, self._parts.attempts)
         try:
             with self._signals():
@@ -168,8 +169,13 @@ class Daemon:
     async def _drain(self) -> None:
         self._pulse.is_stopping = True
         self._notifier.stopping("waiting for running attempts")
-        grace = 0.0 if self._fatal else float(self._config.get("service.shutdown_grace_seconds"))
-        _log.info("stopping; running attempts have %.0f s", grace)
+        if self._parts.units is not None:
+            grace = 0.0
+            _log.info("stopping; running attempts go on in units of their own")
+        else:
+            grace = float(self._config.get("service.shutdown_grace_seconds"))
+            grace = 0.0 if self._fatal else grace
+            _log.info("stopping; running attempts have %.0f s", grace)
         await self._loop.settle()
         await self._tidying.stop()
         closing = asyncio.create_task(

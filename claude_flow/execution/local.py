@@ -9,18 +9,17 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from claude_flow.errors import ExecutionError
 from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import make_empty, remove
-from claude_flow.execution.limits import STALLED, TIMED_OUT
-from claude_flow.execution.logs import LogTail, last_text, size
+from claude_flow.execution.following import Follower, Marks, require_end_of
+from claude_flow.execution.logs import last_text
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_processes, marked
 from claude_flow.ports import (
@@ -33,14 +32,11 @@ from claude_flow.ports import (
     Progress,
 )
 
-FATAL = "fatal"
-
-_STDERR_TAIL_BYTES = 4096
+_COMPLAINT_BYTES = 4096
 _SIGNALLED = 128
 # What claude-flow-run may take beyond the grace to kill the rest and to write its result.
 _RUNNER_SECONDS = 7.0
 _LOOK_SECONDS = 0.05
-_OURS = {TIMED_OUT: TIMED_OUT, STALLED: STALLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +60,10 @@ class LocalExecution:
         self._settings = settings
         self._clock = clock
 
+    async def is_begun(self, run_id: str, attempt: int) -> bool:  # noqa: ARG002 - the port's
+        """Never: an agent ends with the daemon that started it. See ``ports.Execution``."""
+        return False
+
     async def run(
         self,
         task: AgentTask,
@@ -81,13 +81,18 @@ class LocalExecution:
         environment = {**command.environment, **marker}
         await self._sweep(task, marker)
         files = self._write_down(task, command, limits, environment)
-        follower = _Follower(files, output, on_progress, self._settings.poll_seconds)
+        # An attempt that an earlier daemon left unfinished has logs already; they are kept.
+        begun = Marks.at_the_end(files)
+        follower = Follower(files, begun, output, on_progress, self._settings.poll_seconds)
         started_at = self._clock()
         starting = asyncio.create_task(_start_runner(files, environment))
         try:
             try:
                 process = await to_the_end(starting)
-                await follower.follow(process)
+                await follower.follow(
+                    asyncio.ensure_future(process.wait()),
+                    give_up=lambda: _signal(process, signal.SIGTERM),
+                )
             finally:
                 if starting.exception() is None:
                     await _finish(lambda: self._end_runner(starting.result()))
@@ -95,9 +100,10 @@ class LocalExecution:
             await self._sweep(task, marker)
             await _finish(lambda: _remove_all(command.directories))
         follower.read_rest()
-        ended, left = follower.ended(await process.wait(), started_at, self._clock())
-        _require_end_of(left, task)
-        return ended
+        runner_code = await process.wait()
+        result = AttemptResult.read(files.result) or _without_result(files, begun, runner_code)
+        require_end_of(result.left, task)
+        return follower.ended(result, started_at, self._clock())
 
     def _write_down(
         self,
@@ -162,91 +168,7 @@ class LocalExecution:
             )
 
         await _finish(sweep)
-        _require_end_of(immortal, task)
-
-
-class _Follower:
-    """Reads what the agent writes while it runs and stops it where going on is pointless."""
-
-    def __init__(
-        self,
-        files: AttemptFiles,
-        output: AgentOutput,
-        on_progress: Callable[[Progress], None],
-        poll_seconds: float,
-    ) -> None:
-        self._files = files
-        self._output = output
-        self._on_progress = on_progress
-        self._poll_seconds = poll_seconds
-        # An attempt that an earlier daemon left unfinished has logs already; they are kept.
-        self._tail = LogTail(files.stdout, offset=size(files.stdout))
-        self._stderr_from = size(files.stderr)
-        self._runner_from = size(files.runner)
-        self._told: Progress | None = None
-        self._gave_up = False
-
-    async def follow(self, process: Process) -> None:
-        """Feed the output until the process has ended."""
-        ended = asyncio.ensure_future(process.wait())
-        try:
-            while not ended.done():
-                more = self._read()
-                if self._output.fatal is not None and not self._gave_up:
-                    self._gave_up = True
-                    _signal(process, signal.SIGTERM)
-                await asyncio.wait({ended}, timeout=0 if more else self._poll_seconds)
-        finally:
-            ended.cancel()
-
-    def read_rest(self) -> None:
-        """Feed what came last."""
-        while self._read():
-            pass
-        self._feed(self._tail.rest())
-
-    def _read(self) -> bool:
-        lines = self._tail.lines()
-        self._feed(lines)
-        return bool(lines)
-
-    def _feed(self, lines: list[str]) -> None:
-        for line in lines:
-            self._output.feed(line)
-        progress = self._output.progress
-        if progress != self._told:
-            self._told = progress
-            self._on_progress(progress)
-
-    def ended(
-        self, runner_code: int, started_at: datetime, ended_at: datetime
-    ) -> tuple[ProcessEnded, Sequence[int]]:
-        """How it ended, as ``claude-flow-run`` wrote it down, and what it could not end."""
-        result = AttemptResult.read(self._files.result) or self._without_result(runner_code)
-        stderr_tail = last_text(
-            self._files.stderr, since=self._stderr_from, limit_bytes=_STDERR_TAIL_BYTES
-        )
-        ended = ProcessEnded(
-            exit_code=result.exit_code,
-            # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
-            stopped=FATAL if self._gave_up else _OURS.get(result.stopped or ""),
-            started_at=started_at,
-            ended_at=ended_at,
-            stderr_tail=stderr_tail,
-        )
-        return ended, result.left
-
-    def _without_result(self, runner_code: int) -> AttemptResult:
-        if runner_code < 0:  # killed, most likely for want of memory, and its agent with it
-            return AttemptResult(_SIGNALLED - runner_code, None)
-        complaint = last_text(
-            self._files.runner, since=self._runner_from, limit_bytes=_STDERR_TAIL_BYTES
-        )
-        last_line = complaint.strip().rpartition("\n")[2] or "it said nothing"
-        raise ExecutionError(
-            f"claude-flow-run left with exit code {runner_code} and without a result: {last_line}",
-            hint=f"see {self._files.runner}",
-        )
+        require_end_of(immortal, task)
 
 
 async def _start_runner(files: AttemptFiles, environment: Mapping[str, str]) -> Process:
@@ -270,13 +192,15 @@ async def _start_runner(files: AttemptFiles, environment: Mapping[str, str]) -> 
             raise ExecutionError(f"could not start claude-flow-run: {error}") from error
 
 
-def _require_end_of(left: Sequence[int], task: AgentTask) -> None:
-    if left:
-        raise ExecutionError(
-            f"processes {list(left)} of run {task.run_id} do not end, not even by SIGKILL",
-            hint="they hang in the kernel or belong to another user: look at the host's disks "
-            "and mounts, and at what the agent may start as another user",
-        )
+def _without_result(files: AttemptFiles, begun: Marks, runner_code: int) -> AttemptResult:
+    if runner_code < 0:  # killed, most likely for want of memory, and its agent with it
+        return AttemptResult(_SIGNALLED - runner_code, None)
+    complaint = last_text(files.runner, since=begun.runner, limit_bytes=_COMPLAINT_BYTES)
+    last_line = complaint.strip().rpartition("\n")[2] or "it said nothing"
+    raise ExecutionError(
+        f"claude-flow-run left with exit code {runner_code} and without a result: {last_line}",
+        hint=f"see {files.runner}",
+    )
 
 
 def _remove_all(directories: tuple[Path, ...]) -> None:

@@ -30,7 +30,8 @@ def _run(path: Path) -> int:
         return EXIT_USAGE
 
     def work() -> int:
-        Supervisor(spec, clock=time.monotonic).run().write(spec.files.result)
+        result = Supervisor(spec, clock=time.monotonic).run()
+        result.write(spec.files.result, in_place=spec.files_are_given)
         return 0
 
     try:

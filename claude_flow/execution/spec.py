@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from claude_flow.ports import AGENT_PART, AgentTask
 
+_RESULT_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSpec:
     """One attempt, as its process needs to know it.
 
-    The agent's environment is not written down, for it holds the model's key: the values are
-    the environment of ``claude-flow-run`` itself and ``environment`` only names which of
-    them the agent gets.
+    The agent's environment is not written down here, for it holds the model's key:
+    ``environment`` only names which variables the agent gets. Their values are in
+    ``environment_file``, or in the environment of ``claude-flow-run`` itself.
     """
 
     argv: tuple[str, ...]
@@ -32,6 +35,12 @@ class AttemptSpec:
     stream_limit_bytes: int
     ends_with_stdin: bool
     """Whether the end of its own standard input means that the daemon is gone."""
+    environment_file: str | None = None
+    """A JSON object with the agent's environment; None for that of ``claude-flow-run``."""
+    files_are_given: bool = False
+    """Whether the attempt's files are there already and may be written to, but not replaced."""
+    shared: tuple[str, ...] = ()
+    """Directories in which the daemon, another user, must be able to clear up at the end."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -39,11 +48,19 @@ class AttemptSpec:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         data["argv"] = tuple(data["argv"])
         data["environment"] = tuple(data["environment"])
+        data["shared"] = tuple(data["shared"])
         return cls(**data)
 
-    def write(self) -> Path:
-        """Write it as ``spec.json`` into the attempt's directory."""
-        return write_json(self.files.spec, asdict(self))
+    def write(self, path: Path | None = None) -> Path:
+        """Write it, as ``spec.json`` into the attempt's directory if no other is named."""
+        return write_json(path or self.files.spec, asdict(self))
+
+    def agent_environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        """All variables of the agent; ``own`` are those of this process. Raises OSError."""
+        values = own
+        if self.environment_file is not None:
+            values = json.loads(Path(self.environment_file).read_text(encoding="utf-8"))
+        return {name: values[name] for name in self.environment}
 
     @property
     def files(self) -> AttemptFiles:
@@ -59,9 +76,14 @@ class AttemptFiles:
 
     @classmethod
     def of(cls, task: AgentTask, runs_directory: Path) -> Self:
-        """Those of the task: the agent's lie in the attempt's directory, other parts' below it."""
-        directory = runs_directory / task.run_id / str(task.attempt)
-        return cls(directory if task.part == AGENT_PART else directory / task.part)
+        """Those of the task."""
+        return cls.of_part(runs_directory, task.run_id, task.attempt, task.part)
+
+    @classmethod
+    def of_part(cls, runs_directory: Path, run_id: str, attempt: int, part: str) -> Self:
+        """The agent's lie in the attempt's directory, those of other parts below it."""
+        directory = runs_directory / run_id / str(attempt)
+        return cls(directory if part == AGENT_PART else directory / part)
 
     @property
     def spec(self) -> Path:
@@ -108,20 +130,29 @@ class AttemptResult:
     stopped: str | None
     left: tuple[int, ...] = ()
 
-    def write(self, path: Path) -> None:
-        """Write it whole or not at all."""
-        write_json(path, asdict(self))
+    def write(self, path: Path, *, in_place: bool = False) -> None:
+        """Write it whole or not at all; ``in_place`` where the file cannot be replaced."""
+        if in_place:
+            path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        else:
+            write_json(path, asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The result, or None if there is none yet."""
+        """The result, or None if there is none yet.
+
+        An agent that runs as the same user may have written anything there.
+        """
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+            with path.open("rb") as stream:
+                data = json.loads(stream.read(_RESULT_BYTES))
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
-        data: dict[str, Any] = json.loads(text)
-        data["left"] = tuple(data.get("left", ()))
-        return cls(**data)
+        match data:
+            case {"exit_code": int(exit_code), "stopped": None | str() as stopped, "left": [*left]}:
+                return cls(exit_code, stopped, tuple(pid for pid in left if isinstance(pid, int)))
+            case _:
+                return None
 
 
 def write_json(path: Path, data: dict[str, Any]) -> Path:

@@ -99,7 +99,7 @@ class Supervisor:
         return AttemptResult(self._exit_code, self._stopped, tuple(self._immortal))
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {name: os.environ[name] for name in self._spec.environment}
+        environment = self._spec.agent_environment(os.environ)
         with self._spec.files.prompt.open("rb") as prompt:
             return subprocess.Popen(
                 self._spec.argv,

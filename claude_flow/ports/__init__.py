@@ -39,7 +39,7 @@ from claude_flow.ports.github import (
 from claude_flow.ports.processes import Completed, Processes
 from claude_flow.ports.storage import Storage, StoredMirror, StoredRun
 from claude_flow.ports.systemd import Journal, JournalLine, ServiceUnits, UnitState, UnitUsage
-from claude_flow.ports.workspaces import Changes, Workspace, Workspaces
+from claude_flow.ports.workspaces import AgentPlaces, Changes, Workspace, Workspaces
 
 Clock = Callable[[], datetime]
 """The wall clock, aware and in UTC. For durations use a monotonic one."""
@@ -50,6 +50,7 @@ __all__ = [
     "Agent",
     "AgentCommand",
     "AgentOutput",
+    "AgentPlaces",
     "AgentSession",
     "AgentTask",
     "AttemptWorkflow",

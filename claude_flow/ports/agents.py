@@ -153,6 +153,13 @@ class ProcessEnded:
 class Execution(Protocol):
     """Runs an agent's process and leaves nothing of it behind."""
 
+    async def is_begun(self, run_id: str, attempt: int) -> bool:
+        """Whether an earlier daemon started this attempt's agent and ``run`` would take it over.
+
+        It may go on or have ended since. Its workspace must not be touched before ``run``.
+        """
+        ...
+
     async def run(
         self,
         task: AgentTask,
@@ -163,9 +170,11 @@ class Execution(Protocol):
     ) -> ProcessEnded:
         """Run to the end; feed every line of standard output to ``output``.
 
-        Both streams are kept in the attempt's directory. First ends whatever an earlier,
-        killed daemon left of this run. On CancelledError the process and all its
-        descendants are dead before it is raised on. Raises ExecutionError if something of the
-        run cannot be ended or the attempt's directory cannot be written.
+        Both streams are kept in the attempt's directory. What ``is_begun`` is taken over, all
+        of its output fed again; else what an earlier daemon left of this run is ended first.
+        On CancelledError the process and all its descendants are dead before it is raised on,
+        unless the run is still wanted and the process can wait for the next daemon. Raises
+        ExecutionError if something of the run cannot be ended or the attempt's directory
+        cannot be written.
         """
         ...

@@ -121,6 +121,10 @@ class ServiceUnits(Protocol):
         """As it is now; a unit that does not exist has ``load`` ``not-found``."""
         ...
 
+    def running(self, pattern: str) -> list[str]:
+        """The names of the units that run, begin or end and match: ``claude-flow-run@*``."""
+        ...
+
     def usage(self, unit: str) -> UnitUsage:
         """What it uses now; all None for a unit that does not run."""
         ...

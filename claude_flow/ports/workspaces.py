@@ -27,6 +27,19 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPlaces:
+    """What of a prepared run its agent works with.
+
+    ``workspace`` and ``repository``, with its commits, are its own to change; ``objects`` are
+    the mirror's, which it reads.
+    """
+
+    workspace: Path
+    repository: Path
+    objects: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What an attempt changed: one commit on top of, or descending from, the base.
 
@@ -63,6 +76,10 @@ class Workspaces(Protocol):
         beside them, on the base they had. Only content is taken over, nothing configured; where
         there is none, or the branch was rewritten, it starts clean.
         """
+        ...
+
+    async def find(self, run_id: str) -> Workspace | None:
+        """The workspace as it was prepared last, whatever an agent did in it since; or None."""
         ...
 
     async def collect(

@@ -27,6 +27,7 @@ from claude_flow.systemd.cgroup import CGROUP_ROOT, memory_kills, throttled_seco
 _UNSET = 2**64 - 1  # systemd's "not counted" and "not limited"
 _MICROSECONDS = 1_000_000
 
+_UP = ("active", "activating", "deactivating", "reloading")
 _VERBS = {
     "StartUnit": "start",
     "StopUnit": "stop",
@@ -116,6 +117,12 @@ class SystemdUnits:
                 return await _read_state(bus, unit)
 
         return ask(look())
+
+    def running(self, pattern: str) -> list[str]:
+        """See ``ServiceUnits.running``."""
+        with connect(f"list units like {pattern}", open_bus=self._open_bus) as bus:
+            found = bus.manager("ListUnitsByPatterns", "asas", list(_UP), [pattern])
+        return sorted(name for name, *_about in found)
 
     def usage(self, unit: str) -> UnitUsage:
         """See ``ServiceUnits.usage``."""

@@ -59,6 +59,7 @@ class FakeWorkspaces:
         self.server = server or FakeGitServer()
         self._root = root
         self._bases: dict[str, str] = {}
+        self._prepared: dict[str, Workspace] = {}
         self._failures: dict[str, list[Exception]] = defaultdict(list)
 
     def fail_next(self, method: str, error: Exception) -> None:
@@ -90,7 +91,13 @@ class FakeWorkspaces:
             begun = self._bases[run_id] = base
             _delete(path)
             _fill(path, self.server.commits[base])
-        return Workspace(run_id, path, begun, branches.get(branch), carries_on=carries_on)
+        workspace = Workspace(run_id, path, begun, branches.get(branch), carries_on=carries_on)
+        self._prepared[run_id] = workspace
+        return workspace
+
+    async def find(self, run_id: str) -> Workspace | None:
+        """See ``ports.Workspaces``."""
+        return self._prepared.get(run_id)
 
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
@@ -126,6 +133,7 @@ class FakeWorkspaces:
         """See ``ports.Workspaces``."""
         self._maybe_fail("remove")
         _delete(self._root / run_id)
+        self._prepared.pop(run_id, None)
 
     def _maybe_fail(self, method: str) -> None:
         if self._failures[method]:

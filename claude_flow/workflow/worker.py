@@ -43,7 +43,11 @@ class WorkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Takes an issue to what an agent made of it. Done again after a crash, it starts anew."""
+    """Takes an issue to what an agent made of it.
+
+    Done again after a crash, it takes over an agent that still runs or has ended since; where
+    there is none, it starts anew.
+    """
 
     github: GitHub
     workspaces: Workspaces
@@ -61,15 +65,17 @@ class Worker:
         waiting does not mend.
         """
         target = await self._target(run)
-        workspace = await self.patience.wait(
-            lambda: self.workspaces.prepare(
-                run.id,
-                target.repository,
-                branch=target.branch,
-                start_from=target.start_from,
-                carry_on=carries_on(run),
+        workspace = await self._begun(run)
+        if workspace is None:
+            workspace = await self.patience.wait(
+                lambda: self.workspaces.prepare(
+                    run.id,
+                    target.repository,
+                    branch=target.branch,
+                    start_from=target.start_from,
+                    carry_on=carries_on(run),
+                )
             )
-        )
         await enter(Phase.EXECUTING)
         with journal.run_context(phase=Phase.EXECUTING):
             ended, verdict = await self._execute(run, issue, workspace)
@@ -85,6 +91,12 @@ class Worker:
             failure=verdict.failure,
             session_id=verdict.session_id,
         )
+
+    async def _begun(self, run: Run) -> Workspace | None:
+        """The workspace that an agent works in which an earlier daemon started, if there is one."""
+        if not await self.execution.is_begun(run.id, run.attempt):
+            return None
+        return await self.workspaces.find(run.id)
 
     async def _target(self, run: Run) -> Target:
         info = await self.patience.call(self.github.repository, run.issue.repository)

@@ -45,13 +45,15 @@ async def create(
     (where.agent / "packed-refs").write_text(_packed(mirror.refs), errors="surrogateescape")
 
 
-async def check_out(git: Git, where: RunDirectory, *, branch: str, commit: str, head: str) -> None:
+async def check_out(
+    git: Git, where: RunDirectory, *, branch: str, commit: str, head: str, agents_git: Git
+) -> None:
     """Make the worktree with the files of ``commit``, on a new branch at ``head``.
 
-    Where they differ, what the files have more is staged.
+    Where they differ, what the files have more is staged. ``agents_git`` makes the files.
     """
-    where.workspace.parent.mkdir(parents=True, exist_ok=True)
-    await git.text(
+    where.workspace.mkdir(parents=True, exist_ok=True)
+    await agents_git.text(
         Place(where.agent),
         "worktree", "add", "--quiet", "--no-track", "-B", branch, str(where.workspace), commit,
         # Its paths are shortened by what they share: there are two of it for each run.

@@ -31,10 +31,15 @@ _MESSAGE = "Left by an attempt that was cut short"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the daemon remembers of a workspace: the commit it began at, the mirror it borrows."""
+    """What the daemon remembers of a workspace: the commit it began at, the mirror it borrows.
+
+    ``published`` and ``carries_on`` are those of ``ports.Workspace``.
+    """
 
     base: str
     mirror: str
+    published: str | None = None
+    carries_on: bool = False
 
     def write(self, where: RunDirectory) -> None:
         """Keep it in the run's directory. Raises OSError."""
@@ -45,7 +50,13 @@ class Note:
         """The note, or None where there is no good one."""
         try:
             found = json.loads(where.note.read_text(encoding="utf-8"))
-            note = cls(str(found["base"]), str(found["mirror"]))
+            note = cls(
+                str(found["base"]),
+                str(found["mirror"]),
+                # An earlier release kept neither.
+                found.get("published"),
+                bool(found.get("carries_on")),
+            )
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return note if _OBJECT_ID.fullmatch(note.base) else None

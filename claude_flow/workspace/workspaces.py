@@ -6,13 +6,13 @@ daemon's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
 from claude_flow.errors import WorkspaceError
 from claude_flow.model.issue import Repository
-from claude_flow.ports import Changes, Processes, Workspace
+from claude_flow.ports import AgentPlaces, Changes, Processes, Workspace
 from claude_flow.workspace import agent_repository
 from claude_flow.workspace.agent_repository import Identity
 from claude_flow.workspace.carried import Left, Note, bring_left, put_aside
@@ -30,8 +30,20 @@ _MIRROR_LOCK_TIMES = 2
 class GitWorkspaces:
     """Implements ``ports.Workspaces``. Works from any thread's event loop."""
 
-    def __init__(self, settings: WorkspaceSettings, processes: Processes) -> None:
+    def __init__(
+        self,
+        settings: WorkspaceSettings,
+        processes: Processes,
+        as_agent: Callable[[str, AgentPlaces], Processes] | None = None,
+    ) -> None:
+        """Git runs in ``processes``.
+
+        ``as_agent`` gives, for a run's id and places, what makes files that are the agent's, for
+        only their owner may change their modes; None where the agent is no other user.
+        """
         self._settings = settings
+        self._processes = processes
+        self._as_agent = as_agent
         self._git = Git(processes, settings)
         self._remote = Remote(self._git, settings)
         self._places = Places(settings)
@@ -74,6 +86,23 @@ class GitWorkspaces:
                 workspace = await self._build(where, mirror, repository, branch, start_from)
             await delete(self._git, where.left)
             return workspace
+
+    async def find(self, run_id: str) -> Workspace | None:
+        """The workspace that was prepared. See ``ports.Workspaces``."""
+        where = self._places.run(run_id)
+        note = Note.read(where)
+        return _noted(where, note) if note is not None and where.is_whole else None
+
+    def agent_places(self, run_id: str) -> AgentPlaces:
+        """What of a prepared run its agent works with. Raises WorkspaceError if it is not."""
+        where = self._places.run(run_id)
+        note = Note.read(where)
+        if note is None:
+            raise WorkspaceError(
+                f"the workspace of {run_id} is not prepared: {where.note} cannot be read",
+                hint="somebody deleted it; ask for a new run",
+            )
+        return AgentPlaces(where.workspace, where.agent, Path(note.mirror) / "objects")
 
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
@@ -132,21 +161,28 @@ class GitWorkspaces:
         if left is not None and start_from == branch and left.base != base:
             left = None  # somebody else went on with the branch: that is not to be lost
         begun = Left(base, base, base) if left is None else left
-        Note(begun.base, str(mirror.path)).write(where)
+        note = Note(
+            begun.base, str(mirror.path), mirror.branch(branch), carries_on=left is not None
+        )
+        note.write(where)
         try:
             await self._mirrors.bring_files(repository, begun.base)
             await agent_repository.check_out(
-                self._git, where, branch=branch, commit=begun.head, head=begun.parent
+                self._git,
+                where,
+                branch=branch,
+                commit=begun.head,
+                head=begun.parent,
+                agents_git=self._agents_git(where.run_id),
             )
         except WorkspaceError as error:
             raise _UnusableMirrorError(error.message, hint=error.hint) from error
-        return Workspace(
-            where.run_id,
-            where.workspace,
-            begun.base,
-            mirror.branch(branch),
-            carries_on=left is not None,
-        )
+        return _noted(where, note)
+
+    def _agents_git(self, run_id: str) -> Git:
+        if self._as_agent is None:
+            return self._git
+        return Git(self._as_agent(run_id, self.agent_places(run_id)), self._settings)
 
     def _collector(self, repository: Repository) -> Collector:
         return Collector(self._git, self._identity(repository), self._settings.ignored())
@@ -160,6 +196,12 @@ class GitWorkspaces:
     def _identity(self, repository: Repository) -> Identity:
         settings = self._settings
         return Identity(settings.url(repository), settings.author_name, settings.author_email)
+
+
+def _noted(where: RunDirectory, note: Note) -> Workspace:
+    return Workspace(
+        where.run_id, where.workspace, note.base, note.published, carries_on=note.carries_on
+    )
 
 
 class _UnusableMirrorError(WorkspaceError):

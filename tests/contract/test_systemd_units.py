@@ -106,6 +106,15 @@ def test_a_unit_runs_between_start_and_stop(units: ServiceUnits) -> None:
     assert units.usage("plain.service").pids == ()
 
 
+def test_those_that_run_are_found_by_a_pattern(units: ServiceUnits) -> None:
+    assert units.running("pl*.service") == []
+    units.start("plain.service", timeout_seconds=20)
+    assert units.running("pl*.service") == ["plain.service"]
+    assert units.running("other*.service") == []
+    units.stop("plain.service", timeout_seconds=20)
+    assert units.running("*") == []
+
+
 def test_start_and_stop_may_be_repeated(units: ServiceUnits) -> None:
     units.start("plain.service", timeout_seconds=20)
     pid = units.state("plain.service").main_pid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
 from sdbus import (
     DbusInterfaceCommonAsync,
@@ -41,13 +42,20 @@ class Manager(DbusInterfaceCommonAsync, interface_name=f"{NAME}.Manager"):
         self, names: list[str]
     ) -> list[tuple[str, str, str, str, str, str, str, int, str, str]]:
         """The units in short; those that do not exist are "not-found"."""
-        found = []
-        for name in names:
-            unit = self._unit(name)
-            path = _unit_path(name)
-            about = (name, name, unit.load, unit.process.active, unit.sub, "", path)
-            found.append((*about, 0, "", "/"))
-        return found
+        return [self._about(name) for name in names]
+
+    @dbus_method_async("asas", "a(ssssssouso)")
+    async def list_units_by_patterns(
+        self, states: list[str], patterns: list[str]
+    ) -> list[tuple[str, str, str, str, str, str, str, int, str, str]]:
+        """The units in short that match and are in one of the states."""
+        names = [
+            name
+            for name, unit in self._units.items()
+            if unit.process.active in states
+            and any(fnmatchcase(name, pattern) for pattern in patterns)
+        ]
+        return [self._about(name) for name in names]
 
     @dbus_method_async("s", "o")
     async def load_unit(self, name: str) -> str:
@@ -128,6 +136,11 @@ class Manager(DbusInterfaceCommonAsync, interface_name=f"{NAME}.Manager"):
         """Stop every unit."""
         for unit in self._units.values():
             await unit.process.stop()
+
+    def _about(self, name: str) -> tuple[str, str, str, str, str, str, str, int, str, str]:
+        unit = self._unit(name)
+        state = (unit.load, unit.process.active, unit.sub)
+        return (name, name, *state, "", _unit_path(name), 0, "", "/")
 
     def _unit(self, name: str) -> Unit:
         if name not in self._units:

@@ -18,6 +18,7 @@ class FilterModule:
         """By the name that templates use."""
         return {
             "claude_flow_faults": faults,
+            "claude_flow_deployed": deployed,
             "claude_flow_effective": effective,
             "claude_flow_restart_keys": restart_keys,
             "claude_flow_credential_names": credential_names,
@@ -75,6 +76,14 @@ def _secret_fault(key: str, leaf: Schema) -> str:
 
 def _is_secret(known: Mapping[str, Schema], key: str) -> bool:
     return bool(known.get(key, {}).get("x-secret"))
+
+
+def deployed(config: Json) -> Json:
+    """The configuration as the role writes it: attempts are units unless it says otherwise."""
+    execution = config.get("execution", {}) if isinstance(config, Mapping) else None
+    if not isinstance(execution, Mapping):
+        return config  # ``faults`` judges it
+    return {**config, "execution": {"backend": "systemd", **execution}}
 
 
 def effective(config: Json, schema: Schema) -> Json:

@@ -84,6 +84,9 @@ class Units:
         assert unit == self.seen.unit
         return self.seen
 
+    def running(self, pattern: str) -> list[str]:
+        raise NotImplementedError(pattern)
+
     def usage(self, unit: str) -> UnitUsage:
         assert unit == self.seen.unit
         if self.seen.main_pid is None:

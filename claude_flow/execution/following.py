@@ -1,0 +1,112 @@
+"""What every backend does with a running attempt: it reads along, and says how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self, TypeVar
+
+from claude_flow.errors import ExecutionError
+from claude_flow.execution.limits import STALLED, TIMED_OUT
+from claude_flow.execution.logs import LogTail, last_text, size
+from claude_flow.execution.spec import AttemptFiles, AttemptResult
+from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress
+
+FATAL = "fatal"
+
+_STDERR_TAIL_BYTES = 4096
+_OURS = {TIMED_OUT: TIMED_OUT, STALLED: STALLED}
+_Ended = TypeVar("_Ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where in its logs an execution begins, in bytes; before lies what an earlier one wrote."""
+
+    stdout: int
+    stderr: int
+    runner: int
+
+    @classmethod
+    def at_the_end(cls, files: AttemptFiles) -> Self:
+        """Behind all that is there now."""
+        return cls(size(files.stdout), size(files.stderr), size(files.runner))
+
+
+class Follower:
+    """Reads what the agent writes while it runs and stops it where going on is pointless."""
+
+    def __init__(
+        self,
+        files: AttemptFiles,
+        begun: Marks,
+        output: AgentOutput,
+        on_progress: Callable[[Progress], None],
+        poll_seconds: float,
+    ) -> None:
+        self._files = files
+        self._begun = begun
+        self._output = output
+        self._on_progress = on_progress
+        self._poll_seconds = poll_seconds
+        self._tail = LogTail(files.stdout, offset=begun.stdout)
+        self._told: Progress | None = None
+        self._gave_up = False
+
+    async def follow(self, ended: asyncio.Future[_Ended], give_up: Callable[[], object]) -> None:
+        """Feed the output until ``ended``; ``give_up`` is called once and has to end it."""
+        try:
+            while not ended.done():
+                more = self._read()
+                if self._output.fatal is not None and not self._gave_up:
+                    self._gave_up = True
+                    give_up()
+                await asyncio.wait({ended}, timeout=0 if more else self._poll_seconds)
+        finally:
+            ended.cancel()
+
+    def read_rest(self) -> None:
+        """Feed what came last."""
+        while self._read():
+            pass
+        self._feed(self._tail.rest())
+
+    def _read(self) -> bool:
+        lines = self._tail.lines()
+        self._feed(lines)
+        return bool(lines)
+
+    def _feed(self, lines: list[str]) -> None:
+        for line in lines:
+            self._output.feed(line)
+        progress = self._output.progress
+        if progress != self._told:
+            self._told = progress
+            self._on_progress(progress)
+
+    def ended(
+        self, result: AttemptResult, started_at: datetime, ended_at: datetime
+    ) -> ProcessEnded:
+        """How it ended, in the port's words."""
+        return ProcessEnded(
+            exit_code=result.exit_code,
+            # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
+            stopped=FATAL if self._gave_up else _OURS.get(result.stopped or ""),
+            started_at=started_at,
+            ended_at=ended_at,
+            stderr_tail=last_text(
+                self._files.stderr, since=self._begun.stderr, limit_bytes=_STDERR_TAIL_BYTES
+            ),
+        )
+
+
+def require_end_of(left: Sequence[int], task: AgentTask) -> None:
+    """Raise ExecutionError if processes of the task's run could not be ended."""
+    if left:
+        raise ExecutionError(
+            f"processes {list(left)} of run {task.run_id} do not end, not even by SIGKILL",
+            hint="they hang in the kernel or belong to another user: look at the host's disks "
+            "and mounts, and at what the agent may start as another user",
+        )

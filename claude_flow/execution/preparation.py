@@ -1,0 +1,78 @@
+"""What an agent finds when it starts, written by a daemon that may be another user.
+
+Where they are two users, new files belong to the group that both are in, by the set-group-ID
+bit of the directories that the role makes, and the daemon's umask lets the group write.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from claude_flow.execution.directories import make_empty
+from claude_flow.execution.spec import AttemptFiles
+from claude_flow.ports import AgentCommand
+
+_FILE_MODE = 0o660
+_PROGRAM_MODE = 0o770
+
+
+def write_agent_files(command: AgentCommand, scratch: Path) -> None:
+    """Make the command's directories and files, in ``scratch`` and elsewhere. Raises OSError.
+
+    Follows no link below ``scratch``: an earlier process of the attempt may have laid some.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    for wanted in command.directories:
+        make_empty(wanted)
+    # Made at the top, which passes its group on, and moved to where it belongs.
+    new = scratch / ".new"
+    for path, text in command.files.items():
+        for parent in _below(scratch, path):
+            if parent.is_symlink() or not parent.is_dir():
+                parent.unlink(missing_ok=True)
+                parent.mkdir()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        # Texts come from issues and may hold anything, lone surrogates included.
+        new.write_text(text, encoding="utf-8", errors="replace")
+        new.chmod(_PROGRAM_MODE if path in command.executable else _FILE_MODE)
+        new.replace(path)
+
+
+def _below(top: Path, path: Path) -> list[Path]:
+    """The directories between ``top`` and ``path``, outermost first."""
+    return [parent for parent in reversed(path.parents) if top in parent.parents]
+
+
+def give_files(files: AttemptFiles, *, prompt: str) -> None:
+    """Make the attempt's files, for ``claude-flow-run`` to write to. Raises OSError.
+
+    Logs that are there are kept, a result is not.
+    """
+    files.directory.mkdir(parents=True, exist_ok=True)
+    files.prompt.write_text(prompt, encoding="utf-8", errors="replace")
+    files.result.write_bytes(b"")
+    for path in (files.prompt, files.result, files.stdout, files.stderr):
+        path.touch()
+        path.chmod(_FILE_MODE)
+
+
+def without_set_group_id(top: Path, *, itself: bool) -> None:
+    """Take the set-group-ID bit from the caller's directories below ``top``. Raises OSError.
+
+    It has done its work, and ``cp -r`` would try to set it, which the sandbox forbids.
+    """
+    if itself:
+        _take_bit(top)
+    for directory, names, _files in os.walk(top):
+        for name in names:
+            _take_bit(Path(directory, name))
+
+
+def _take_bit(path: Path) -> None:
+    found = path.lstat()
+    mode = found.st_mode
+    if stat.S_ISDIR(mode) and mode & stat.S_ISGID and found.st_uid == os.geteuid():
+        path.chmod(stat.S_IMODE(mode) & ~stat.S_ISGID)
