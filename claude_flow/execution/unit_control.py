@@ -20,7 +20,7 @@ from claude_flow.execution.unit_files import (
     UnitRecord,
     unit_of,
 )
-from claude_flow.ports import AgentPlaces, Limits, ServiceUnits, UnitState
+from claude_flow.ports import AgentPlaces, AttemptUnits, Limits, UnitState
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -71,7 +71,7 @@ class UnitControl:
     Blocks where it is not ``async``. Raises ExecutionError, also where systemd cannot be asked.
     """
 
-    def __init__(self, settings: UnitSettings, units: ServiceUnits) -> None:
+    def __init__(self, settings: UnitSettings, units: AttemptUnits) -> None:
         self.settings = settings
         self.directories = UnitDirectories(settings.units_directory, settings.seen_at)
         self._units = units

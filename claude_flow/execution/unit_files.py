@@ -127,7 +127,7 @@ class UnitDirectory:
                 begun=Marks(**data["begun"]),
                 end=None if end is None else UnitEnd(_result(end["result"]), _moment(end["at"])),
             )
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def remove(self) -> None:

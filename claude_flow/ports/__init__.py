@@ -38,7 +38,14 @@ from claude_flow.ports.github import (
 )
 from claude_flow.ports.processes import Completed, Processes
 from claude_flow.ports.storage import Storage, StoredMirror, StoredRun
-from claude_flow.ports.systemd import Journal, JournalLine, ServiceUnits, UnitState, UnitUsage
+from claude_flow.ports.systemd import (
+    AttemptUnits,
+    Journal,
+    JournalLine,
+    ServiceUnits,
+    UnitState,
+    UnitUsage,
+)
 from claude_flow.ports.workspaces import AgentPlaces, Changes, Workspace, Workspaces
 
 Clock = Callable[[], datetime]
@@ -53,6 +60,7 @@ __all__ = [
     "AgentPlaces",
     "AgentSession",
     "AgentTask",
+    "AttemptUnits",
     "AttemptWorkflow",
     "Brakes",
     "Changes",

@@ -75,13 +75,8 @@ class JournalLine:
     run_id: str | None = None
 
 
-class ServiceUnits(Protocol):
-    """Service units of this host. Every method blocks and may raise ServiceError.
-
-    ``timeout_seconds`` of a job (start, stop, restart, reload) bounds the wait until systemd
-    has finished it with success; of the other methods, the wait for systemd's answer. Units
-    are named in full, ``claude-flow.service``.
-    """
+class AttemptUnits(Protocol):
+    """What attempts need of ``ServiceUnits``."""
 
     def start(self, unit: str, *, timeout_seconds: float) -> None:
         """Start; fine if it runs. A unit of Type=notify has then said READY."""
@@ -90,6 +85,27 @@ class ServiceUnits(Protocol):
     def stop(self, unit: str, *, timeout_seconds: float) -> None:
         """Stop; fine if it does not run."""
         ...
+
+    def reset_failed(self, unit: str) -> None:
+        """Forget that it failed, and its count of restarts."""
+        ...
+
+    def state(self, unit: str) -> UnitState:
+        """As it is now; a unit that does not exist has ``load`` ``not-found``."""
+        ...
+
+    def running(self, pattern: str) -> list[str]:
+        """The names of the units that run, begin or end and match: ``claude-flow-run@*``."""
+        ...
+
+
+class ServiceUnits(AttemptUnits, Protocol):
+    """Service units of this host. Every method blocks and may raise ServiceError.
+
+    ``timeout_seconds`` of a job (start, stop, restart, reload) bounds the wait until systemd
+    has finished it with success; of the other methods, the wait for systemd's answer. Units
+    are named in full, ``claude-flow.service``.
+    """
 
     def restart(self, unit: str, *, timeout_seconds: float) -> None:
         """Stop if it runs, then start."""
@@ -111,18 +127,6 @@ class ServiceUnits(Protocol):
         self, unit: str, *, signal: int, whom: str = "all", timeout_seconds: float = 30
     ) -> None:
         """Send a signal to its ``all`` or its ``main`` process."""
-        ...
-
-    def reset_failed(self, unit: str) -> None:
-        """Forget that it failed, and its count of restarts."""
-        ...
-
-    def state(self, unit: str) -> UnitState:
-        """As it is now; a unit that does not exist has ``load`` ``not-found``."""
-        ...
-
-    def running(self, pattern: str) -> list[str]:
-        """The names of the units that run, begin or end and match: ``claude-flow-run@*``."""
         ...
 
     def usage(self, unit: str) -> UnitUsage:

@@ -1,9 +1,15 @@
-"""The execution's port: real processes and the fake go through the same cases."""
+"""The execution's port: its backends and the fake go through the same cases.
+
+The case ``systemd`` needs a host with the role's units and users: the Molecule scenario
+``hardening`` runs this file there, and sets the variable ``CLAUDE_FLOW_ON_HOST``.
+"""
 
 import asyncio
 import json
 import math
+import os
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,9 +19,12 @@ from typing import Protocol
 import pytest
 
 from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.units import UnitExecution
 from claude_flow.model.issue import IssueRef
 from claude_flow.ports import (
     AgentCommand,
+    AgentPlaces,
     AgentTask,
     Execution,
     Limits,
@@ -23,6 +32,7 @@ from claude_flow.ports import (
     Progress,
     Verdict,
 )
+from claude_flow.systemd.manager import SystemdUnits
 from claude_flow.testing.fake_execution import (
     Complain,
     Edit,
@@ -31,6 +41,10 @@ from claude_flow.testing.fake_execution import (
     Say,
     Scenario,
 )
+from claude_flow.testing.fake_units import FakeUnits
+
+KINDS = ["systemd"] if "CLAUDE_FLOW_ON_HOST" in os.environ else ["local", "units", "fake"]
+STATE = Path("/var/lib/claude-flow")
 
 AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
 
@@ -72,36 +86,76 @@ class Make(Protocol):
     def __call__(self, scenario: Scenario) -> tuple[Execution, AgentCommand]: ...
 
 
-@pytest.fixture(params=["local", "fake"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    def clock() -> datetime:
-        return datetime.now(UTC)
+def now() -> datetime:
+    return datetime.now(UTC)
 
+
+def played(scenario: Scenario) -> AgentCommand:
+    """The scenario as a real program."""
+    actions = [(type(action).__name__, asdict(action)) for action in scenario.actions]
+    argv = (sys.executable, "-c", PLAYER, json.dumps(actions), str(scenario.exit_code))
+    return AgentCommand(argv, {}, "", {})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where the service's directories are."""
+    return STATE if "CLAUDE_FLOW_ON_HOST" in os.environ else tmp_path
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, root: Path, task: AgentTask) -> Make:
     def make_local(scenario: Scenario) -> tuple[Execution, AgentCommand]:
-        actions = [(type(action).__name__, asdict(action)) for action in scenario.actions]
-        argv = (sys.executable, "-c", PLAYER, json.dumps(actions), str(scenario.exit_code))
-        settings = LocalSettings(
-            runs_directory=tmp_path / "runs", grace_seconds=2, poll_seconds=0.02
+        settings = LocalSettings(runs_directory=root / "runs", grace_seconds=2, poll_seconds=0.02)
+        return LocalExecution(settings, clock=now), played(scenario)
+
+    def in_units(control: UnitControl) -> UnitExecution:
+        places = AgentPlaces(
+            task.workspace, root / "runs" / task.run_id / "repo.git", root / "repos/objects"
         )
-        return LocalExecution(settings, clock=clock), AgentCommand(argv, {}, "", {})
+        for directory in (places.repository, places.objects):
+            directory.mkdir(parents=True, exist_ok=True)
+        return UnitExecution(control, places=lambda _: places, is_wanted=lambda _: False, clock=now)
+
+    def make_units(scenario: Scenario) -> tuple[Execution, AgentCommand]:
+        settings = UnitSettings(
+            runs_directory=root / "runs",
+            units_directory=root / "units",
+            seen_at=root / "attempt",
+            grace_seconds=2,
+            poll_seconds=0.02,
+            look_seconds=0.05,
+        )
+        units = FakeUnits(settings.units_directory, settings.seen_at)
+        return in_units(UnitControl(settings, units)), played(scenario)
+
+    def make_systemd(scenario: Scenario) -> tuple[Execution, AgentCommand]:
+        settings = UnitSettings(runs_directory=root / "runs", look_seconds=0.05)
+        return in_units(UnitControl(settings, SystemdUnits())), played(scenario)
 
     def make_fake(scenario: Scenario) -> tuple[Execution, AgentCommand]:
-        return FakeExecution(lambda _: scenario, clock=clock), AgentCommand(("fake",), {}, "", {})
+        return FakeExecution(lambda _: scenario, clock=now), AgentCommand(("fake",), {}, "", {})
 
-    kinds: dict[str, Make] = {"local": make_local, "fake": make_fake}
+    kinds: dict[str, Make] = {
+        "local": make_local,
+        "units": make_units,
+        "systemd": make_systemd,
+        "fake": make_fake,
+    }
     return kinds[request.param]
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> AgentTask:
-    workspace = tmp_path / "workspace"
-    workspace.mkdir()
+def task(root: Path) -> AgentTask:
+    run_id = f"widgets-7-{uuid.uuid4().hex[:10]}"
+    workspace = root / "workspaces" / run_id
+    workspace.mkdir(parents=True)
     return AgentTask(
-        run_id="widgets-7-0123456789",
+        run_id=run_id,
         attempt=1,
         issue=IssueRef.parse("octo/widgets#7"),
         workspace=workspace,
-        scratch=tmp_path / "scratch",
+        scratch=root / "runs" / run_id / "1/scratch",
         prompt="do it",
     )
 

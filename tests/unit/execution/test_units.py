@@ -1,0 +1,255 @@
+"""What is particular to attempts as units: they outlive their daemon and are taken over."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from claude_flow.errors import ExecutionError
+from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.units import UnitExecution
+from claude_flow.model.issue import IssueRef
+from claude_flow.ports import (
+    AgentCommand,
+    AgentPlaces,
+    AgentTask,
+    Limits,
+    ProcessEnded,
+    Progress,
+    Verdict,
+)
+from claude_flow.testing.fake_units import FakeUnits
+
+AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
+RUN = "widgets-7-0123456789"
+UNIT = f"claude-flow-run@{RUN}-1.service"
+
+
+class Lines:
+    """An ``AgentOutput`` that only keeps the lines."""
+
+    progress = Progress()
+    fatal = None
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def feed(self, line: str) -> None:
+        self.lines.append(line)
+
+    def verdict(self, ended: ProcessEnded) -> Verdict:
+        raise NotImplementedError(ended)
+
+
+def ignore(_: Progress) -> None:
+    """Hear of progress and do nothing."""
+
+
+class Host:
+    """Units that live on while daemons come and go."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings = UnitSettings(
+            runs_directory=root / "runs",
+            units_directory=root / "units",
+            seen_at=root / "attempt",
+            grace_seconds=0.5,
+            poll_seconds=0.02,
+            look_seconds=0.02,
+        )
+        self.units = FakeUnits(self.settings.units_directory, self.settings.seen_at)
+        self.wanted = {RUN}
+        self.clock = lambda: datetime.now(UTC)
+        workspace = root / "workspace"
+        workspace.mkdir()
+        self.task = AgentTask(
+            RUN,
+            1,
+            IssueRef.parse("octo/widgets#7"),
+            workspace,
+            root / "runs" / RUN / "1/scratch",
+            "do it",
+        )
+        self.places = AgentPlaces(workspace, root / "repo.git", root / "objects")
+        self.places.repository.mkdir()
+
+    def execution(self) -> UnitExecution:
+        """As a new daemon makes it."""
+        return UnitExecution(
+            UnitControl(self.settings, self.units),
+            places=lambda _: self.places,
+            is_wanted=lambda run_id: run_id in self.wanted,
+            clock=self.clock,
+        )
+
+    @property
+    def directory(self) -> Path:
+        """What was laid down for the unit."""
+        return self.settings.units_directory / f"{RUN}-1"
+
+    async def run(self, script: str, lines: Lines | None = None, **env: str) -> ProcessEnded:
+        environment = {"PATH": os.environ["PATH"], **env}
+        command = AgentCommand(
+            ("sh", "-c", script), environment, "", {}, directories=(self.task.scratch / "home",)
+        )
+        return await self.execution().run(self.task, command, AMPLE, lines or Lines(), ignore)
+
+    def says(self, word: str) -> Callable[[], bool]:
+        log = self.root / "runs" / RUN / "1/stdout.log"
+        return lambda: log.exists() and word in log.read_text()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    host.units.stop_all()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("waited for nothing")
+
+
+async def cut_short(running: asyncio.Task[ProcessEnded]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+WAITING = "echo begun; while [ ! -e go ]; do sleep 0.02; done; echo done"
+
+
+async def test_the_next_daemon_takes_over_a_running_agent_with_all_it_said(host: Host) -> None:
+    first = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    await cut_short(first)
+    assert host.units.running("*") == [UNIT], "it goes on"
+    assert await host.execution().is_begun(RUN, 1)
+    assert not await host.execution().is_begun(RUN, 2)
+    lines = Lines()
+    second = asyncio.create_task(host.run("echo another agent", lines))
+    await until(lambda: lines.lines == ["begun"])
+    (host.task.workspace / "go").touch()
+    ended = await second
+    assert (ended.exit_code, ended.stopped, lines.lines) == (0, None, ["begun", "done"])
+    assert host.units.starts == [UNIT], "it was started once"
+
+
+async def test_what_ended_between_two_daemons_is_taken_as_it_ended(host: Host) -> None:
+    first = asyncio.create_task(host.run(f"{WAITING}; exit 3"))
+    await until(host.says("begun"))
+    await cut_short(first)
+    (host.task.workspace / "go").touch()
+    await until(lambda: host.units.running("*") == [])
+    lines = Lines()
+    ended = await host.run("echo another agent", lines)
+    assert (ended.exit_code, lines.lines) == (3, ["begun", "done"])
+
+
+async def test_an_end_that_was_seen_is_told_again(host: Host) -> None:
+    first = await host.run("echo once; exit 4")
+    lines = Lines()
+    again = await host.run("echo another agent", lines)
+    assert (again.exit_code, first.exit_code, lines.lines) == (4, 4, ["once"])
+
+
+async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
+    first = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    await cut_short(first)
+    host.units.kill(UNIT, signal.SIGKILL)
+    await until(lambda: host.units.running("*") == [])
+    host.units.reset_failed(UNIT)  # after a boot systemd knows nothing of it
+    assert not await host.execution().is_begun(RUN, 1)
+    lines = Lines()
+    ended = await host.run("echo anew", lines)
+    assert (ended.exit_code, lines.lines) == (0, ["anew"])
+
+
+async def test_one_that_was_killed_with_its_watcher_tells_the_signal(host: Host) -> None:
+    running = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    host.units.kill(UNIT, signal.SIGKILL)
+    ended = await running
+    assert (ended.exit_code, ended.stopped) == (137, None)
+    assert host.units.state(UNIT).active == "inactive", "systemd is told that it was seen"
+
+
+async def test_a_run_that_nobody_wants_any_more_is_stopped(host: Host) -> None:
+    running = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    host.wanted.clear()
+    await cut_short(running)
+    assert host.units.running("*") == []
+
+
+async def test_a_daemons_start_stops_what_belongs_to_no_wanted_run(host: Host) -> None:
+    running = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    await cut_short(running)
+    host.execution().end_orphans(lambda run_id: run_id == RUN)
+    assert host.units.running("*") == [UNIT]
+    host.execution().end_orphans(lambda _: False)
+    assert host.units.running("*") == []
+    assert not host.directory.exists()
+
+
+async def test_the_models_key_is_in_no_spec_and_gone_after_the_end(host: Host) -> None:
+    running = asyncio.create_task(host.run(f'echo "$KEY"; {WAITING}', KEY="sk-very-secret"))
+    await until(host.says("begun"))
+    holding = [path.name for path in files_with(host.root, "sk-very-secret")]
+    assert sorted(holding) == ["environment.json", "stdout.log"]
+    assert "KEY" in json.loads((host.directory / "in/spec.json").read_text())["environment"]
+    (host.task.workspace / "go").touch()
+    await running
+    assert [path.name for path in files_with(host.root, "sk-very-secret")] == ["stdout.log"]
+    assert not (host.task.scratch / "home").exists()
+
+
+def files_with(top: Path, text: str) -> list[Path]:
+    return [
+        path
+        for path in top.rglob("*")
+        if path.is_file() and not path.is_symlink() and text in path.read_text()
+    ]
+
+
+async def test_a_forged_result_is_no_result(host: Host) -> None:
+    # The agent could reach its watcher's file, for both are the same user.
+    result = host.root / "runs" / RUN / "1/result.json"
+    running = asyncio.create_task(host.run(f"echo '[[[' > {result}; kill -9 $PPID"))
+    ended = await running
+    assert ended.exit_code == 137
+
+
+async def test_what_cannot_be_started_is_said(host: Host) -> None:
+    host.settings.units_directory.write_text("no directory")
+    with pytest.raises(ExecutionError, match=r"claude-flow-run@.*-1\.service.*the playbook"):
+        await host.run("true")
+
+
+async def test_agents_files_may_be_changed_by_the_group(host: Host) -> None:
+    script = host.task.scratch / "bin/agent"
+    config = host.task.scratch / "config/settings.json"
+    command = AgentCommand(
+        (str(script),),
+        {"PATH": os.environ["PATH"]},
+        "",
+        {script: "#!/bin/sh\necho ran\n", config: "{}"},
+        executable=frozenset({script}),
+    )
+    lines = Lines()
+    await host.execution().run(host.task, command, AMPLE, lines, ignore)
+    assert lines.lines == ["ran"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (script, config)] == [0o770, 0o660]
