@@ -219,7 +219,6 @@ class TestStartable:
     @pytest.mark.parametrize(
         "document",
         [
-            {"execution": {"backend": "systemd"}},
             {"github": {"webhook": {"enabled": True}}},
         ],
     )
