@@ -7,7 +7,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,8 +43,11 @@ from claude_flow.triggers.poller import Poller
 from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker
 from claude_flow.workflow.announcer import Announcer
+from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.housekeeping import Housekeeping
 from claude_flow.workflow.publisher import Publisher
+from claude_flow.workflow_file import Numbers
+from claude_flow.workflow_file.renderer import Renderer
 from claude_flow.workspace import (
     GitWorkspaces,
     SpaceWatch,
@@ -128,6 +131,9 @@ def wire(
     def agent() -> Agent:
         return agent_of(config, environ)
 
+    def agent_within(numbers: Numbers) -> Agent:
+        return agent_of(config, environ, numbers)
+
     brakes = RecordedBrakes(
         engine,
         breaker=lambda: settings.breaker_policy(config),
@@ -145,21 +151,29 @@ def wire(
     execution: Execution = units or LocalExecution(
         LocalSettings(runs_directory=state / "runs"), clock=clock
     )
+    gate = TrustGate(
+        github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
+    )
     worker = Worker(
         github=github,
         workspaces=workspaces,
-        agent=agent,
+        briefing=Briefing(
+            workspaces=workspaces,
+            gate=gate,
+            operator=lambda: settings.operator(config),
+            render=Renderer(ProcessRunner()).render,
+            patience=patience,
+        ),
+        agent=agent_within,
         execution=execution,
-        settings=lambda: settings.work_settings(config, state),
+        runs_directory=state / "runs",
         patience=patience,
         redact=redactor.redact,
         on_progress=progress.note,
     )
     attempts = AttemptRunner(
         engine=engine,
-        gate=TrustGate(
-            github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
-        ),
+        gate=gate,
         brakes=brakes,
         worker=worker,
         workspaces=workspaces,
@@ -287,9 +301,14 @@ def login_of(config: ConfigManager, *, clock: Callable[[], datetime] = utc_now) 
     return Login(lambda: _credential_of(config), act_as)
 
 
-def agent_of(config: ConfigManager, environ: Mapping[str, str]) -> Agent:
-    """The agent that the configuration in force names."""
-    return make_agent(settings.agent_settings(config), environ, redactor.redact)
+def agent_of(
+    config: ConfigManager, environ: Mapping[str, str], numbers: Numbers | None = None
+) -> Agent:
+    """The agent that the configuration in force names, within its bounds or these."""
+    told = settings.agent_settings(config)
+    if numbers is not None:
+        told = replace(told, max_turns=numbers.max_turns, budget_usd=numbers.budget_usd)
+    return make_agent(told, environ, redactor.redact)
 
 
 def open_record(config: ConfigManager) -> RunRecord:

@@ -87,6 +87,10 @@ class WorkspaceUnreachableError(WorkspaceError):
     """The git server could not be reached or broke off. Trying again later may help."""
 
 
+class CommittedFileError(WorkspaceError):
+    """A path of a branch is there, but is no file or is too large to be read."""
+
+
 class PushRejectedError(WorkspaceError):
     """The git server refused the push: a protected branch, a moved branch, a missing right."""
 
@@ -95,6 +99,10 @@ class AgentUnavailableError(ClaudeFlowError):
     """The agent's program is not installed or not executable."""
 
     exit_code = EXIT_CONFIGURATION
+
+
+class WorkflowFileError(ClaudeFlowError):
+    """A repository's workflow file is invalid, or sets what its operator does not allow."""
 
 
 class ExecutionError(ClaudeFlowError):

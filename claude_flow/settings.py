@@ -15,11 +15,10 @@ from claude_flow.github import Login
 from claude_flow.model.breaker import BreakerPolicy
 from claude_flow.model.budgets import Budgets
 from claude_flow.model.retries import RetryPolicy
-from claude_flow.ports import Limits
-from claude_flow.workflow import WorkSettings
 from claude_flow.workflow.announcer import Labels
 from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.retention import RetentionPolicy
+from claude_flow.workflow_file import Numbers, Operator
 from claude_flow.workspace import Credential, SpaceWatch, WorkspaceSettings
 
 _AUTHOR_NAME = "claude-flow"
@@ -74,14 +73,18 @@ def agent_settings(config: ConfigManager) -> AgentSettings:
     )
 
 
-def work_settings(config: ConfigManager, state: Path) -> WorkSettings:
-    """How long an attempt may take, and where what it said is kept."""
-    return WorkSettings(
-        limits=Limits(
+def operator(config: ConfigManager) -> Operator:
+    """What holds for every repository, and what its own workflow file may say about it."""
+    return Operator(
+        path=config.get("workflow.path"),
+        allowed=frozenset(config.get("workflow.allowed_overrides")),
+        numbers=Numbers(
+            max_turns=config.get("claude_flow.max_turns"),
+            budget_usd=config.get("claude_flow.budget_usd"),
             timeout_seconds=config.get("claude_flow.timeout_seconds"),
             stall_timeout_seconds=config.get("claude_flow.stall_timeout_seconds"),
+            max_attempts=config.get("claude_flow.max_attempts"),
         ),
-        runs_directory=state / "runs",
     )
 
 

@@ -135,6 +135,11 @@ class GitHubClient:
         except NotFoundError:
             return
 
+    def comments(self, ref: IssueRef) -> list[Comment]:
+        """The comments on the issue, oldest first."""
+        found = self._pages(f"{_issue_path(ref)}/comments", {"per_page": _PAGE})
+        return [payloads.comment(item) for item in found]
+
     def upsert_comment(self, ref: IssueRef, *, marker: str, body: str) -> Comment:
         """Edit our own comment that contains ``marker``, or write it if there is none."""
         ours = self._find_comment(ref, marker)

@@ -132,7 +132,11 @@ def body_edit(data: Mapping[str, Any]) -> TextEdit:
 def comment(data: Mapping[str, Any]) -> Comment:
     """A comment of an issue or pull request."""
     return Comment(
-        data["id"], login(data.get("user")), data.get("body") or "", data.get("html_url", "")
+        data["id"],
+        login(data.get("user")),
+        data.get("body") or "",
+        data.get("html_url", ""),
+        is_edited=data.get("updated_at") != data.get("created_at"),
     )
 
 

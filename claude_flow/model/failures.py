@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 
 class FailureKind(StrEnum):
-    """What stood in the way of an agent that ran."""
+    """What stood in an agent's way."""
 
     REFUSED_KEY = "refused_key"
     """The model's API does not know the key (401): nothing works until a person acts."""
@@ -27,6 +27,8 @@ class FailureKind(StrEnum):
     """``claude_flow.max_turns`` is used up."""
     BUDGET = "budget"
     """``claude_flow.budget_usd`` is used up."""
+    WORKFLOW_FILE = "workflow_file"
+    """The repository's workflow file cannot be used: no agent ran."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ _OF_FAILURES = {
     FailureKind.UNREACHABLE: Remedy.WAIT,
     FailureKind.TURN_LIMIT: Remedy.RETRY,
     FailureKind.BUDGET: Remedy.NONE,
+    FailureKind.WORKFLOW_FILE: Remedy.NONE,
 }
 
 

@@ -47,6 +47,8 @@ class Comment:
     author: str | None
     body: str
     url: str
+    is_edited: bool = False
+    """Whether its text was changed after it was written, by whomever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,10 @@ class GitHub(Protocol):
         """Take a label off the issue; fine if it is not there."""
         ...
 
+    def comments(self, ref: IssueRef) -> list[Comment]:
+        """The comments on the issue, oldest first."""
+        ...
+
     def upsert_comment(self, ref: IssueRef, *, marker: str, body: str) -> Comment:
         """Edit our own comment that contains ``marker``, or write it if there is none."""
         ...
@@ -158,5 +164,12 @@ class Gate(Protocol):
         """The issue with the very text that was judged, or why not. Blocks.
 
         Raises a ``GitHubError`` where GitHub does not tell.
+        """
+        ...
+
+    def trusted_comments(self, ref: IssueRef) -> list[Comment]:
+        """The comments on the issue whose words may reach an agent, oldest first. Blocks.
+
+        Without those of the service itself. Raises a ``GitHubError``.
         """
         ...

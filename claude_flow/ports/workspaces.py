@@ -82,6 +82,15 @@ class Workspaces(Protocol):
         """The workspace as it was prepared last, whatever an agent did in it since; or None."""
         ...
 
+    async def committed_file(
+        self, repository: Repository, branch: str, path: str, *, max_bytes: int
+    ) -> bytes | None:
+        """The file that the server's branch had when ``prepare`` fetched it last; None if none.
+
+        Raises CommittedFileError if it is larger, or a link or a directory.
+        """
+        ...
+
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime
     ) -> Changes | None:

@@ -26,6 +26,7 @@ from claude_flow.ports import (
 from claude_flow.testing.git_side import MemoryGit
 from claude_flow.testing.github_state import SERVICE_LOGIN, GitHubState
 from claude_flow.testing.records import (
+    CommentRecord,
     IssueRecord,
     PullRecord,
     RepositoryRecord,
@@ -124,6 +125,12 @@ class FakeGitHub:
             _, issue = self._writable_issue(ref)
             self.state.take_label(issue, label, self._login)
 
+    def comments(self, ref: IssueRef) -> list[Comment]:
+        """See ``ports.GitHub``."""
+        with self._call("comments"):
+            _, issue = self._issue(ref)
+            return [_comment(ref, one) for one in issue.comments]
+
     def upsert_comment(self, ref: IssueRef, *, marker: str, body: str) -> Comment:
         """See ``ports.GitHub``."""
         with self._call("upsert_comment"):
@@ -132,9 +139,10 @@ class FakeGitHub:
             comment = next((one for one in ours if marker in one.body), None)
             if comment is None:
                 comment = self.state.add_comment(issue, body, self._login)
+            elif comment.body != body:
+                comment.updated_at = self.state.now()
             comment.body = body
-            url = f"{WEB}/{ref.repository}/issues/{ref.number}#issuecomment-{comment.id}"
-            return Comment(comment.id, comment.author, body, url)
+            return _comment(ref, comment)
 
     def find_pull_request(self, repository: Repository, head_branch: str) -> PullRequest | None:
         """See ``ports.GitHub``."""
@@ -237,3 +245,9 @@ def _open_pull(record: RepositoryRecord, head: str) -> PullRequest | None:
         if issue.is_open and issue.pull is not None and issue.pull.head == head:
             return _pull(record, issue)
     return None
+
+
+def _comment(ref: IssueRef, comment: CommentRecord) -> Comment:
+    url = f"{WEB}/{ref.repository}/issues/{ref.number}#issuecomment-{comment.id}"
+    is_edited = comment.updated_at != comment.created_at
+    return Comment(comment.id, comment.author, comment.body, url, is_edited=is_edited)

@@ -15,7 +15,7 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from claude_flow.errors import PushRejectedError, WorkspaceError
+from claude_flow.errors import CommittedFileError, PushRejectedError, WorkspaceError
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Changes, Workspace
 
@@ -63,7 +63,7 @@ class FakeWorkspaces:
         self._failures: dict[str, list[Exception]] = defaultdict(list)
 
     def fail_next(self, method: str, error: Exception) -> None:
-        """Let the next call of ``prepare``, ``collect``, ``push`` or ``remove`` raise it."""
+        """Let the next call of the method raise it."""
         self._failures[method].append(error)
 
     async def prepare(
@@ -98,6 +98,19 @@ class FakeWorkspaces:
     async def find(self, run_id: str) -> Workspace | None:
         """See ``ports.Workspaces``."""
         return self._prepared.get(run_id)
+
+    async def committed_file(
+        self, repository: Repository, branch: str, path: str, *, max_bytes: int
+    ) -> bytes | None:
+        """See ``ports.Workspaces``."""
+        self._maybe_fail("committed_file")
+        files = self.server.commits[self.server.branches[repository][branch]]
+        if any(name.startswith(f"{path}/") for name in files):
+            raise CommittedFileError(f"{path} is a directory, not a file")
+        content = files.get(path)
+        if content is not None and len(content) > max_bytes:
+            raise CommittedFileError(f"{path} has {len(content)} bytes")
+        return content
 
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime

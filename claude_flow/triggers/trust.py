@@ -7,10 +7,13 @@ from datetime import datetime
 
 from claude_flow.model.issue import Issue, IssueRef, Repository
 from claude_flow.model.run import Reason, Trigger, TriggerKind
-from claude_flow.ports import GitHub, Refusal, TextEdit
+from claude_flow.ports import Comment, GitHub, Refusal, TextEdit
 
 # GitHub's repository roles, weakest first.
 _ROLES = ("none", "read", "triage", "write", "maintain", "admin")
+_MAY_EDIT_COMMENTS = "write"
+_OWN_MARKER = "<!-- claude-flow:"
+_MOST_COMMENTS = 20
 
 
 def suffices(permission: str, minimum: str) -> bool:
@@ -49,6 +52,22 @@ class TrustGate:
             return issue  # an operator of this host, who answers for the text as it is now
         distrusted = self._distrusted(ref, trigger)
         return issue if distrusted is None else self._refusal(distrusted)
+
+    def trusted_comments(self, ref: IssueRef) -> list[Comment]:
+        """The latest comments by people with the permission, without the service's own.
+
+        GitHub does not say who changed a comment, but it lets only its author and those who may
+        write to the repository. Where writing is not enough, a changed one is left out.
+        """
+        may_be_edited = suffices(_MAY_EDIT_COMMENTS, self._minimum())
+        found = [
+            comment
+            for comment in self._github.comments(ref)
+            if _OWN_MARKER not in comment.body and (may_be_edited or not comment.is_edited)
+        ]
+        authors = {comment.author for comment in found}
+        trusted = {login for login in authors if self._is_trusted(ref.repository, login)}
+        return [comment for comment in found if comment.author in trusted][-_MOST_COMMENTS:]
 
     def _distrusted(self, ref: IssueRef, trigger: Trigger) -> str | None:
         if not self._is_trusted(ref.repository, trigger.actor):

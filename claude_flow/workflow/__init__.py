@@ -2,6 +2,6 @@
 
 from claude_flow.workflow.attempt import AttemptRunner
 from claude_flow.workflow.patience import Patience
-from claude_flow.workflow.worker import Worker, WorkSettings
+from claude_flow.workflow.worker import Worker
 
-__all__ = ["AttemptRunner", "Patience", "WorkSettings", "Worker"]
+__all__ = ["AttemptRunner", "Patience", "Worker"]

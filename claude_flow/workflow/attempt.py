@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from claude_flow import journal
-from claude_flow.errors import ClaudeFlowError, EngineError, NotFoundError
-from claude_flow.model.failures import ModelFailure
+from claude_flow.errors import ClaudeFlowError, EngineError, NotFoundError, WorkflowFileError
+from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.issue import Issue
 from claude_flow.model.retries import GiveUp, RetryPolicy, TryAgain, after_attempt
 from claude_flow.model.run import Phase, Reason, Run, RunState, Usage
@@ -51,6 +51,7 @@ class _End:
     usage: Usage = Usage()  # noqa: RUF009 - a frozen value
     failure: ModelFailure | None = None
     session_id: str | None = None
+    max_attempts: int | None = None
     was_claimed: bool = True
 
 
@@ -171,8 +172,11 @@ class AttemptRunner:
             None if end.failure is None else end.failure.kind,
             end.session_id,
         )
+        policy = self.retries()
+        if end.max_attempts is not None:
+            policy = replace(policy, max_attempts=end.max_attempts)
         following = after_attempt(
-            apply(run, ended), end.failure, self.retries(), now=self.clock(), draw=self.draw()
+            apply(run, ended), end.failure, policy, now=self.clock(), draw=self.draw()
         )
         match following:
             case TryAgain():
@@ -231,6 +235,9 @@ class AttemptRunner:
         """The work could not be done for a reason outside the agent."""
         _log.error("%s", error)
         detail = self.redact(str(error))
+        if isinstance(error, WorkflowFileError):
+            failure = ModelFailure(FailureKind.WORKFLOW_FILE)
+            return _End(Reason.AGENT_FAILED, self.clock(), detail, failure=failure)
         if work is None:
             return _End(Reason.AGENT_FAILED, self.clock(), detail)
         return self._end(work, Reason.PUBLISH_REJECTED, detail)
@@ -247,6 +254,7 @@ class AttemptRunner:
             work.usage,
             work.failure,
             work.session_id,
+            work.max_attempts,
         )
 
     async def _enter(self, run: Run, phase: Phase) -> None:

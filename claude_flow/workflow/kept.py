@@ -29,6 +29,8 @@ class Work:
     summary: str | None
     failure: ModelFailure | None = None
     session_id: str | None = None
+    max_attempts: int | None = None
+    """How often the run is tried at most, None where that is not said."""
 
 
 def admission_to_json(found: Issue | Refusal) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def work_to_json(work: Work) -> dict[str, Any]:
         "summary": work.summary,
         "failure": _failure_to_json(work.failure),
         "session_id": work.session_id,
+        "max_attempts": work.max_attempts,
     }
 
 
@@ -103,9 +106,10 @@ def work_from_json(data: Mapping[str, Any]) -> Work:
         usage=Usage(data["turns"], data["tokens"], data["cost_usd"], data.get("model")),
         detail=data["detail"],
         summary=data["summary"],
-        # An earlier release kept neither.
+        # An earlier release kept none of these.
         failure=_failure_from_json(data.get("failure")),
         session_id=data.get("session_id"),
+        max_attempts=data.get("max_attempts"),
     )
 
 

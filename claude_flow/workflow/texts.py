@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from claude_flow.model.failures import FailureKind
-from claude_flow.model.issue import Issue, IssueRef
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run
 
 COMMENT_MARKER = "<!-- claude-flow:status -->"
@@ -42,6 +44,9 @@ _HEADLINES = {
     Reason.CANCELLED_BY_USER: "The run was cancelled.",
     Reason.ATTEMPTS_EXHAUSTED: "No attempt succeeded.",
 }
+_HEADLINES_OF_FAILURES: dict[FailureKind | None, str] = {
+    FailureKind.WORKFLOW_FILE: "The repository's workflow file cannot be used.",
+}
 _WAITS = {
     FailureKind.USAGE_LIMIT: "waits for the model's usage limit",
     FailureKind.OVERLOADED: "waits because the model's API is in trouble",
@@ -55,11 +60,9 @@ def branch(ref: IssueRef) -> str:
     return f"claude-flow/issue-{ref.number}"
 
 
-def prompt(issue: Issue, run: Run, *, carries_on: bool = False) -> str:
-    """What the agent is asked to do; ``carries_on`` with what an earlier attempt left."""
-    return _templates.get_template("prompt.md.j2").render(
-        issue=issue, attempt=run.attempt, last_detail=run.detail, carries_on=carries_on
-    )
+def prompt(variables: Mapping[str, Any]) -> str:
+    """What the agent is asked to do, where the repository does not say it itself."""
+    return _templates.get_template("prompt.md.j2").render(variables)
 
 
 def working_comment(run: Run) -> str:
@@ -90,9 +93,10 @@ def ended_comment(
     if reason is Reason.ATTEMPTS_EXHAUSTED and run.attempts and run.attempts[-1].reason:
         state = f"{state} ({str(run.attempts[-1].reason).replace('_', ' ')})"
     advice = None if reason in _ENDED_WELL else f"Put the label `{label}` back for another run."
+    failure = run.attempts[-1].failure if run.attempts else None
     return _comment(
         run,
-        _HEADLINES[reason].format(pull_request=pull_request),
+        _HEADLINES_OF_FAILURES.get(failure) or _HEADLINES[reason].format(pull_request=pull_request),
         state=state,
         detail=detail,
         advice=advice,

@@ -26,19 +26,13 @@ from claude_flow.ports import (
     Workspaces,
 )
 from claude_flow.workflow import texts
+from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
 from claude_flow.workflow.publisher import Target
+from claude_flow.workflow_file import Numbers
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkSettings:
-    """Bounds of the work; asked for at the start of each attempt, so a reload is felt then."""
-
-    limits: Limits
-    runs_directory: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +45,10 @@ class Worker:
 
     github: GitHub
     workspaces: Workspaces
-    agent: Callable[[], Agent]
+    briefing: Briefing
+    agent: Callable[[Numbers], Agent]
     execution: Execution
-    settings: Callable[[], WorkSettings]
+    runs_directory: Path
     patience: Patience
     redact: Callable[[str], str]
     on_progress: Callable[[str, Progress], None]
@@ -61,8 +56,8 @@ class Worker:
     async def work(self, run: Run, issue: Issue, enter: Callable[[Phase], Awaitable[None]]) -> Work:
         """Prepare a workspace and have the agent work in it; ``enter`` notes the phase.
 
-        Raises WorkspaceError, ExecutionError, AgentUnavailableError or a GitHubError that
-        waiting does not mend.
+        Raises WorkspaceError, WorkflowFileError, ExecutionError, AgentUnavailableError or a
+        GitHubError that waiting does not mend.
         """
         target = await self._target(run)
         workspace = await self._begun(run)
@@ -76,9 +71,11 @@ class Worker:
                     carry_on=carries_on(run),
                 )
             )
+        brief = await self.briefing.brief(run, issue, target, workspace)
+        prompt = await self.briefing.prompt(brief)
         await enter(Phase.EXECUTING)
         with journal.run_context(phase=Phase.EXECUTING):
-            ended, verdict = await self._execute(run, issue, workspace)
+            ended, verdict = await self._execute(run, workspace, brief.plan.numbers, prompt)
         return Work(
             target=target,
             workspace=workspace,
@@ -90,6 +87,7 @@ class Worker:
             summary=self.redact(verdict.summary) if verdict.summary else None,
             failure=verdict.failure,
             session_id=verdict.session_id,
+            max_attempts=brief.plan.numbers.max_attempts,
         )
 
     async def _begun(self, run: Run) -> Workspace | None:
@@ -105,25 +103,24 @@ class Worker:
         return Target(info.repository, info.default_branch, branch, is_update=known is not None)
 
     async def _execute(
-        self, run: Run, issue: Issue, workspace: Workspace
+        self, run: Run, workspace: Workspace, numbers: Numbers, prompt: str
     ) -> tuple[ProcessEnded, Verdict]:
-        settings = self.settings()
-        agent = self.agent()
-        scratch = partial(_scratch, settings.runs_directory / run.id)
+        agent = self.agent(numbers)
+        scratch = partial(_scratch, self.runs_directory / run.id)
         task = AgentTask(
             run_id=run.id,
             attempt=run.attempt,
             issue=run.issue,
             workspace=workspace.path,
             scratch=scratch(run.attempt),
-            prompt=texts.prompt(issue, run, carries_on=workspace.carries_on),
+            prompt=prompt,
             resume=_session(run, scratch) if workspace.carries_on else None,
         )
         output = agent.output()
         ended = await self.execution.run(
             task,
             agent.command(task),
-            settings.limits,
+            Limits(numbers.timeout_seconds, numbers.stall_timeout_seconds),
             output,
             lambda progress: self.on_progress(run.id, progress),
         )

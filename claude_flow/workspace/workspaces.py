@@ -15,6 +15,7 @@ from claude_flow.model.issue import Repository
 from claude_flow.ports import AgentPlaces, Changes, Processes, Workspace
 from claude_flow.workspace import agent_repository
 from claude_flow.workspace.agent_repository import Identity
+from claude_flow.workspace.blobs import Blobs
 from claude_flow.workspace.carried import Left, Note, bring_left, put_aside
 from claude_flow.workspace.files import delete, told_plainly
 from claude_flow.workspace.git import Git, Place
@@ -103,6 +104,14 @@ class GitWorkspaces:
                 hint="somebody deleted it; ask for a new run",
             )
         return AgentPlaces(where.workspace, where.agent, Path(note.mirror) / "objects")
+
+    async def committed_file(
+        self, repository: Repository, branch: str, path: str, *, max_bytes: int
+    ) -> bytes | None:
+        """A file of the server's branch. See ``ports.Workspaces``."""
+        with told_plainly(f"reading {path} of {repository}"):
+            blobs = Blobs(self._git, self._mirrors, self._places)
+            return await blobs.read(repository, branch, path, max_bytes=max_bytes)
 
     async def collect(
         self, workspace: Workspace, repository: Repository, *, message: str, at: datetime

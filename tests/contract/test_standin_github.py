@@ -247,6 +247,17 @@ def test_one_comment_is_written_then_edited(case: Case) -> None:
     assert own == [f"{marker} two"]
 
 
+def test_comments_are_told_with_their_authors(case: Case) -> None:
+    ref = _issue(case)
+    for number in range(105):
+        case.people.comment(ref, f"chatter {number}", "alice")
+    found = case.port.comments(ref)
+    assert [(one.author, one.body) for one in found] == [
+        ("alice", f"chatter {number}") for number in range(105)
+    ]
+    assert not any(one.is_edited for one in found)
+
+
 def test_a_pull_request_is_opened_found_and_updated(case: Case) -> None:
     case.people.commit(WIDGETS, BRANCH, {"a.py": "x = 1\n"})
     assert case.port.find_pull_request(WIDGETS, BRANCH) is None

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from claude_flow.errors import PushRejectedError, WorkspaceError
+from claude_flow.errors import CommittedFileError, PushRejectedError, WorkspaceError
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Workspaces
@@ -328,3 +328,20 @@ async def test_removing_is_fine_again_and_before(case: Case) -> None:
     assert not workspace.path.exists()
     with pytest.raises(WorkspaceError, match="gone"):
         await case.workspaces.collect(workspace, WIDGETS, message="m", at=AT)
+
+
+async def test_a_file_is_read_as_the_servers_branch_has_it(case: Case) -> None:
+    workspace = await case.workspaces.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
+    (workspace.path / "README.md").write_text("the agent's")
+
+    async def read(path: str, max_bytes: int = 100) -> bytes | None:
+        return await case.workspaces.committed_file(WIDGETS, "main", path, max_bytes=max_bytes)
+
+    assert await read("README.md") == b"# widgets\n"
+    assert await read("src/main.py") == b"print(1)\n"
+    assert await read("other.md") is None
+    assert await read("*.md") is None
+    with pytest.raises(CommittedFileError, match="is a directory"):
+        await read("src")
+    with pytest.raises(CommittedFileError, match="10 bytes"):
+        await read("README.md", max_bytes=9)

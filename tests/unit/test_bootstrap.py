@@ -61,13 +61,13 @@ def test_wiring_opens_no_database_and_asks_nobody(host: Host) -> None:
 
 def test_a_reload_is_felt_by_the_next_attempt(host: Host) -> None:
     parts = host.wired()
-    assert parts.attempts.worker.settings().limits.timeout_seconds == 3600
+    assert parts.attempts.worker.briefing.operator().numbers.timeout_seconds == 3600
     parts.agent().check()
     host.write(
         claude_flow={"timeout_seconds": 60, "max_attempts": 7, "command": ["/opt/nobody/agent"]}
     )
     host.config.reload()
-    assert parts.attempts.worker.settings().limits.timeout_seconds == 60
+    assert parts.attempts.worker.briefing.operator().numbers.timeout_seconds == 60
     assert parts.attempts.retries().max_attempts == 7
     with pytest.raises(AgentUnavailableError, match="/opt/nobody/agent"):
         parts.agent().check()

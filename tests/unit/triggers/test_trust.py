@@ -142,3 +142,24 @@ def test_a_trigger_without_a_moment_is_refused(scene: Scene) -> None:
     assert scene.verdict(trigger) is Reason.UNTRUSTED
     late = Trigger(TriggerKind.LABEL, "1", "maria", scene.clock() + timedelta(seconds=1))
     assert scene.verdict(late) is None
+
+
+def test_comments_are_trusted_by_their_authors_permission(scene: Scene) -> None:
+    for author in ("maria", "tina", "stranger"):
+        scene.people.comment(scene.ref, f"by {author}", author)
+    scene.people.comment(scene.ref, "<!-- claude-flow:status --> by maria", "maria")
+    assert [one.body for one in scene.gate.trusted_comments(scene.ref)] == ["by maria"]
+    scene.minimum = "triage"
+    found = scene.gate.trusted_comments(scene.ref)
+    assert [one.body for one in found] == ["by maria", "by tina"]
+
+
+def test_where_others_may_edit_a_comment_an_edited_one_is_not_trusted(scene: Scene) -> None:
+    scene.people.set_permission("acme/widgets", "maria", "admin")
+    scene.people.comment(scene.ref, "as it was", "maria")
+    scene.people.comment(scene.ref, "as it is now", "maria")
+    _, issue = scene.people.issue(scene.ref)
+    issue.comments[-1].updated_at += timedelta(seconds=5)
+    assert len(scene.gate.trusted_comments(scene.ref)) == 2
+    scene.minimum = "admin"
+    assert [one.body for one in scene.gate.trusted_comments(scene.ref)] == ["as it was"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ from claude_flow.errors import (
     WorkspaceError,
     WorkspaceUnreachableError,
 )
+from claude_flow.execution.processes import ProcessRunner
 from claude_flow.model.breaker import BreakerPolicy
 from claude_flow.model.budgets import Budgets
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.retries import RetryPolicy
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
-from claude_flow.ports import AgentSession, AgentTask, Limits, Progress, Workspace
+from claude_flow.ports import AgentSession, AgentTask, Progress, Workspace
 from claude_flow.testing.clock import FakeClock
 from claude_flow.testing.daemon_process import until
 from claude_flow.testing.fake_engine import FakeEngine
@@ -36,14 +38,30 @@ from claude_flow.testing.fake_github import FakeGitHub
 from claude_flow.testing.fake_workspaces import FakeWorkspaces
 from claude_flow.triggers.brakes import RecordedBrakes
 from claude_flow.triggers.trust import TrustGate
-from claude_flow.workflow import AttemptRunner, Patience, Worker, WorkSettings
+from claude_flow.workflow import AttemptRunner, Patience, Worker
 from claude_flow.workflow.announcer import Announcer, Labels
+from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.publisher import Publisher
+from claude_flow.workflow_file import Numbers, Operator
+from claude_flow.workflow_file.renderer import Renderer
 
 LABEL = "ready-for-implementation"
 WIDGETS = Repository("acme", "widgets")
 GREET = Scenario((Edit("greeting.txt", "Hello!\n"),))
+
+
+OPERATOR = Operator(
+    ".github/claude-flow.md",
+    frozenset({"prompt"}),
+    Numbers(
+        max_turns=50,
+        budget_usd=None,
+        timeout_seconds=60,
+        stall_timeout_seconds=60,
+        max_attempts=2,
+    ),
+)
 
 
 def redact(text: str) -> str:
@@ -85,7 +103,8 @@ class Scene:
         self.breaker = BreakerPolicy(failures=None, pause_seconds=600)
         self.budgets = Budgets()
         self.retries = RetryPolicy(2, 0.01, 0.01)
-        self.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=60)
+        self.operator = OPERATOR
+        self.numbers: list[Numbers] = []
         self.progress: dict[str, Progress] = {}
         self.heard: list[str] = []
         self.execution = FakeExecution(self._play, clock=self.clock)
@@ -107,12 +126,20 @@ class Scene:
             patience=patience,
             redact=redact,
         )
+        gate = TrustGate(self.github, minimum_permission=lambda: "write")
         worker = Worker(
             github=self.github,
             workspaces=self.workspaces,
+            briefing=Briefing(
+                workspaces=self.workspaces,
+                gate=gate,
+                operator=lambda: self.operator,
+                render=Renderer(ProcessRunner()).render,
+                patience=patience,
+            ),
             agent=self._agent,
             execution=self.execution,
-            settings=lambda: WorkSettings(self.bounds, self.root / "runs"),
+            runs_directory=self.root / "runs",
             patience=patience,
             redact=redact,
             on_progress=self._hear,
@@ -125,7 +152,7 @@ class Scene:
                 budgets=lambda: self.budgets,
                 clock=self.clock,
             ),
-            gate=TrustGate(self.github, minimum_permission=lambda: "write"),
+            gate=gate,
             worker=worker,
             workspaces=self.workspaces,
             announcer=announcer,
@@ -146,7 +173,8 @@ class Scene:
     def _forget(self, run_id: str) -> None:
         self.progress.pop(run_id, None)
 
-    def _agent(self) -> CommandAgent:
+    def _agent(self, numbers: Numbers) -> CommandAgent:
+        self.numbers.append(numbers)
         settings = AgentSettings(
             kind="command",
             command=("agent",),
@@ -161,9 +189,9 @@ class Scene:
     def _play(self, task: AgentTask) -> Scenario:
         return self.first if task.attempt == 1 and self.first is not None else self.scenario
 
-    def submitted(self) -> Run:
+    def submitted(self, key: str = "1") -> Run:
         run = Run.queued(
-            self.ref, Trigger(TriggerKind.LABEL, "1", "maria", self.clock()), self.clock()
+            self.ref, Trigger(TriggerKind.LABEL, key, "maria", self.clock()), self.clock()
         )
         assert self.engine.submit(run)
         return run
@@ -287,7 +315,8 @@ def test_a_change_beyond_the_limits_is_told_and_never_leaves(
 
 
 def test_an_attempt_that_was_cut_short_is_gone_on_with(scene: Scene) -> None:
-    scene.bounds = Limits(timeout_seconds=60, stall_timeout_seconds=0.2)
+    numbers = replace(OPERATOR.numbers, stall_timeout_seconds=0.2)
+    scene.operator = replace(OPERATOR, numbers=numbers)
     begins = '{"type": "system", "subtype": "init", "session_id": "5e55"}'
     scene.first = Scenario((Say(begins), Edit("first.txt", "1"), Pause()))
     scene.scenario = Scenario((Edit("second.txt", "2"),))

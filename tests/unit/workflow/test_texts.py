@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import Issue, IssueRef
 from claude_flow.model.retries import Remedy, remedy
 from claude_flow.model.run import Attempt, Reason, Run, Trigger, TriggerKind
+from claude_flow.ports import Comment
 from claude_flow.workflow import texts
+from claude_flow.workflow.briefing import variables
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 REF = IssueRef.parse("acme/widgets#7")
@@ -145,19 +148,29 @@ def test_a_commit_has_a_subject_and_names_its_run(title: str) -> None:
     assert rest == [f"Issue: {REF}", f"Claude-Flow-Run: {RUN.id}", ""]
 
 
+def told(issue: Issue, *comments: Comment) -> dict[str, Any]:
+    return variables(RUN, issue, comments, carries_on=False)
+
+
 @given(st.text(), st.text())
 def test_the_prompt_holds_the_issue_as_it_is(title: str, body: str) -> None:
-    prompt = texts.prompt(issue(title, body), RUN)
+    prompt = texts.prompt(told(issue(title, body)))
     assert f"# {title}\n\n{body}\n" in prompt
     assert str(REF) in prompt
     assert "This is attempt" not in prompt
 
 
 def test_templates_in_an_issue_are_words() -> None:
-    assert "{{ 7 * 7 }}" in texts.prompt(issue("{{ 7 * 7 }}", "{% raw %}"), RUN)
+    assert "{{ 7 * 7 }}" in texts.prompt(told(issue("{{ 7 * 7 }}", "{% raw %}")))
 
 
 def test_a_second_attempt_knows_how_the_first_ended() -> None:
     second = replace(RUN, attempts=(*RUN.attempts, Attempt(2)), detail="it was too slow")
-    prompt = texts.prompt(issue(), second)
+    prompt = texts.prompt(variables(second, issue(), [], carries_on=False))
     assert "This is attempt 2; the one before ended without success: it was too slow." in prompt
+
+
+def test_the_prompt_tells_what_the_repositorys_people_said() -> None:
+    prompt = texts.prompt(told(issue(), Comment(1, "maria", "Only in Spanish.", "")))
+    assert "maria wrote:\n\nOnly in Spanish.\n" in prompt
+    assert "wrote:" not in texts.prompt(told(issue()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claude_flow.errors import WorkspaceError
-from tests.unit.workspace.conftest import BRANCH, Scene, git
+from tests.unit.workspace.conftest import BRANCH, WIDGETS, Scene, git
 
 _BIG = 200_000
 
@@ -141,3 +141,10 @@ async def test_files_that_the_server_lost_are_told(partial: Scene) -> None:
 
 def _write(directory: Path, name: str, text: str = "x") -> None:
     (directory / name).write_text(text)
+
+
+async def test_a_single_file_of_another_branch_is_brought(partial: Scene) -> None:
+    partial.publish(lambda clone: _write(clone, "flow.md", "Do it."))
+    await partial.prepare(start_from="topic")
+    read = partial.workspaces.committed_file(WIDGETS, "main", "flow.md", max_bytes=100)
+    assert await read == b"Do it."

@@ -1,0 +1,18 @@
+"""A repository's own workflow file: YAML front matter, and a template for the prompt."""
+
+from claude_flow.workflow_file.document import MAX_BYTES, Document, parse
+from claude_flow.workflow_file.faults import Fault, invalid
+from claude_flow.workflow_file.plan import Numbers, Operator, Plan, Template, make_plan
+
+__all__ = [
+    "MAX_BYTES",
+    "Document",
+    "Fault",
+    "Numbers",
+    "Operator",
+    "Plan",
+    "Template",
+    "invalid",
+    "make_plan",
+    "parse",
+]

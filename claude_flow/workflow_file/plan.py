@@ -1,0 +1,98 @@
+"""What is done in a run: the operator's settings, and what a repository may say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+from claude_flow.workflow_file.document import Document
+from claude_flow.workflow_file.faults import Fault, invalid
+
+PROMPT = "prompt"
+"""The name of the template among what a file may set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Bounds of an attempt and of a run, by their names in both configurations."""
+
+    max_turns: int
+    budget_usd: float | None
+    timeout_seconds: float
+    stall_timeout_seconds: float
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What the operator decided. ``allowed`` names what a file may set as it likes."""
+
+    path: str
+    allowed: frozenset[str]
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt's template, and where it stands."""
+
+    path: str
+    text: str
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What holds for one attempt; without a ``template`` the service's own prompt is used."""
+
+    numbers: Numbers
+    template: Template | None = None
+
+
+def make_plan(document: Document | None, operator: Operator) -> Plan:
+    """The operator's settings with what the file may change. Raises WorkflowFileError.
+
+    A number that a file may not set freely it may still lower.
+    """
+    if document is None:
+        return Plan(operator.numbers)
+    faults = [*_numbers(document, operator), *_sections(document, operator)]
+    if faults:
+        raise invalid(document.path, faults)
+    chosen = {name: document.values[name] for name in _NUMBERS if name in document.values}
+    template = None
+    if document.template is not None:
+        template = Template(document.path, document.template, document.template_line)
+    return Plan(replace(operator.numbers, **chosen), template)
+
+
+_NUMBERS = tuple(Numbers.__dataclass_fields__)
+
+
+def _numbers(document: Document, operator: Operator) -> Iterator[Fault]:
+    for name, most in asdict(operator.numbers).items():
+        wanted = document.values.get(name)
+        if wanted is None or most is None or wanted <= most or name in operator.allowed:
+            continue
+        yield Fault(
+            document.front.line((name,)),
+            f"{name}: {wanted} is more than the {most:g} that this service's operator allows "
+            "(workflow.allowed_overrides does not name it)",
+        )
+
+
+def _sections(document: Document, operator: Operator) -> Iterator[Fault]:
+    """What is not a number is allowed or not, as a whole."""
+    if document.template is not None and PROMPT not in operator.allowed:
+        yield _forbidden(PROMPT, document.template_line)
+    for name in document.values:
+        if name not in _NUMBERS and name not in operator.allowed:
+            yield _forbidden(name, document.front.line((name,)))
+
+
+def _forbidden(name: str, line: int) -> Fault:
+    return Fault(
+        line,
+        f"this service's operator does not allow a workflow file to set {name} "
+        "(workflow.allowed_overrides does not name it)",
+    )
