@@ -15,6 +15,7 @@ from pathlib import Path
 from claude_flow import settings
 from claude_flow.agents.factory import make_agent
 from claude_flow.agents.secrets import secret_values
+from claude_flow.agents.shell import RepositoryShell
 from claude_flow.config import ConfigManager
 from claude_flow.engine.record import RunRecord
 from claude_flow.engine.record import open_record as open_engine_record
@@ -44,6 +45,7 @@ from claude_flow.triggers.trust import TrustGate
 from claude_flow.workflow import AttemptRunner, Patience, Worker
 from claude_flow.workflow.announcer import Announcer
 from claude_flow.workflow.briefing import Briefing
+from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.housekeeping import Housekeeping
 from claude_flow.workflow.publisher import Publisher
 from claude_flow.workflow_file import Numbers
@@ -165,6 +167,11 @@ def wire(
             patience=patience,
         ),
         agent=agent_within,
+        commands=Commands(
+            execution=execution,
+            find_shell=lambda: RepositoryShell(settings.agent_settings(config), environ),
+            redact=redactor.redact,
+        ),
         execution=execution,
         runs_directory=state / "runs",
         patience=patience,

@@ -18,7 +18,7 @@ from claude_flow.model.retries import RetryPolicy
 from claude_flow.workflow.announcer import Labels
 from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.retention import RetentionPolicy
-from claude_flow.workflow_file import Numbers, Operator
+from claude_flow.workflow_file import Numbers, OnFailure, Operator, Verify
 from claude_flow.workspace import Credential, SpaceWatch, WorkspaceSettings
 
 _AUTHOR_NAME = "claude-flow"
@@ -84,6 +84,12 @@ def operator(config: ConfigManager) -> Operator:
             timeout_seconds=config.get("claude_flow.timeout_seconds"),
             stall_timeout_seconds=config.get("claude_flow.stall_timeout_seconds"),
             max_attempts=config.get("claude_flow.max_attempts"),
+        ),
+        verify=Verify(
+            commands=tuple(config.get("workflow.verify.commands")),
+            rounds=config.get("workflow.verify.rounds"),
+            timeout_seconds=config.get("workflow.verify.timeout_seconds"),
+            on_failure=OnFailure(config.get("workflow.verify.on_failure")),
         ),
     )
 

@@ -10,10 +10,13 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECA
 _SHORTEST = 8
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable is named like a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The values of the variables that are named like secrets."""
     return tuple(
-        value
-        for name, value in environment.items()
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST
+        value for name, value in environment.items() if is_secret(name) and len(value) >= _SHORTEST
     )

@@ -29,6 +29,8 @@ class FailureKind(StrEnum):
     """``claude_flow.budget_usd`` is used up."""
     WORKFLOW_FILE = "workflow_file"
     """The repository's workflow file cannot be used: no agent ran."""
+    VERIFY = "verify"
+    """The repository's checks do not pass, whatever the agent tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ _OF_FAILURES = {
     FailureKind.TURN_LIMIT: Remedy.RETRY,
     FailureKind.BUDGET: Remedy.NONE,
     FailureKind.WORKFLOW_FILE: Remedy.NONE,
+    FailureKind.VERIFY: Remedy.NONE,
 }
 
 

@@ -20,6 +20,7 @@ from claude_flow.ports.agents import (
     Limits,
     ProcessEnded,
     Progress,
+    Shell,
     Verdict,
 )
 from claude_flow.ports.brakes import Brakes
@@ -83,6 +84,7 @@ __all__ = [
     "Refusal",
     "RepositoryInfo",
     "ServiceUnits",
+    "Shell",
     "Steps",
     "Storage",
     "StoredMirror",

@@ -126,6 +126,14 @@ class Agent(Protocol):
         ...
 
 
+class Shell(Protocol):
+    """Starts a repository's own commands where an agent would be."""
+
+    def command(self, task: AgentTask, script: str) -> AgentCommand:
+        """How to run a script of the shell; it gets no secret, not even the agent's."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one attempt, in seconds."""

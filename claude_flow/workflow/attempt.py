@@ -155,7 +155,7 @@ class AttemptRunner:
             return kept.published_to_json(Published(Reason.NO_CHANGES))
         return kept.published_to_json(
             await self.publisher.publish(
-                run, issue, work.workspace, work.target, changes, work.summary
+                run, issue, work.workspace, work.target, changes, work.summary, work.fails
             )
         )
 

@@ -53,12 +53,19 @@ class Briefing:
         comments = await self.patience.call(self.gate.trusted_comments, run.issue)
         return Brief(plan, variables(run, issue, comments, carries_on=workspace.carries_on))
 
-    async def prompt(self, brief: Brief) -> str:
-        """The agent's prompt. Raises WorkflowFileError for a mistake in the file's template."""
+    async def prompt(self, brief: Brief, feedback: str | None = None) -> str:
+        """The agent's prompt; with ``feedback``, what it is to mend is in it as well.
+
+        Raises WorkflowFileError for a mistake in the file's template.
+        """
+        variables = {**brief.variables, "feedback": feedback}
         template = brief.plan.template
         if template is None:
-            return texts.prompt(brief.variables)
-        return await self.render(template, brief.variables)
+            return texts.prompt(variables)
+        prompt = await self.render(template, variables)
+        if feedback is None or "feedback" in template.text:
+            return prompt
+        return f"{prompt}\n\n---\n\n{texts.feedback(feedback)}"
 
     async def _plan(self, target: Target) -> Plan:
         operator = self.operator()

@@ -31,6 +31,8 @@ class Work:
     session_id: str | None = None
     max_attempts: int | None = None
     """How often the run is tried at most, None where that is not said."""
+    fails: str | None = None
+    """Which checks do not pass, if the change is to be published nevertheless."""
 
 
 def admission_to_json(found: Issue | Refusal) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def work_to_json(work: Work) -> dict[str, Any]:
         "failure": _failure_to_json(work.failure),
         "session_id": work.session_id,
         "max_attempts": work.max_attempts,
+        "fails": work.fails,
     }
 
 
@@ -110,6 +113,7 @@ def work_from_json(data: Mapping[str, Any]) -> Work:
         failure=_failure_from_json(data.get("failure")),
         session_id=data.get("session_id"),
         max_attempts=data.get("max_attempts"),
+        fails=data.get("fails"),
     )
 
 

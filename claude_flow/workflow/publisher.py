@@ -85,8 +85,12 @@ class Publisher:
         target: Target,
         changes: Changes,
         summary: str | None,
+        fails: str | None = None,
     ) -> Published:
-        """Push the commit and show it in a pull request, if it is within the limits."""
+        """Push the commit and show it in a pull request, if it is within the limits.
+
+        Where checks do not pass, ``fails`` says which; a new pull request then is a draft.
+        """
         why = why_unpublishable(changes, self._limits())
         if why is not None:
             return Published(Reason.PUBLISH_REJECTED, detail=self._redact(why))
@@ -101,16 +105,22 @@ class Publisher:
 
         try:
             await self._patience.wait(push)
-            return await self._show(run, issue, target, changes, summary)
+            return await self._show(run, issue, target, changes, summary, fails)
         except (PushRejectedError, ForbiddenError, NotFoundError, RejectedError) as error:
             return Published(Reason.PUBLISH_REJECTED, detail=self._redact(str(error)))
 
     async def _show(
-        self, run: Run, issue: Issue, target: Target, changes: Changes, summary: str | None
+        self,
+        run: Run,
+        issue: Issue,
+        target: Target,
+        changes: Changes,
+        summary: str | None,
+        fails: str | None,
     ) -> Published:
         body = self._redact(
             texts.pull_request_body(
-                run, summary=summary, agent=self._agent_name(), files=changes.files
+                run, summary=summary, agent=self._agent_name(), files=changes.files, fails=fails
             )
         )
         known = await self._patience.call(
@@ -124,11 +134,12 @@ class Publisher:
                 base=target.base_branch,
                 title=self._redact(texts.pull_request_title(issue.title)),
                 body=body,
-                draft=self._draft(),
+                draft=self._draft() or fails is not None,
             )
         else:
             shown = await self._patience.call(
                 self._github.update_pull_request, target.repository, known.number, body=body
             )
         reason = Reason.PULL_REQUEST_UPDATED if target.is_update else Reason.PULL_REQUEST_OPENED
-        return Published(reason, shown.url)
+        detail = "Checks of the repository fail; the pull request says which." if fails else None
+        return Published(reason, shown.url, detail)

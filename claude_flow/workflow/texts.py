@@ -19,6 +19,7 @@ COMMENT_MARKER = "<!-- claude-flow:status -->"
 _LONGEST_TITLE = 200  # GitHub takes 256
 _LONGEST_SUMMARY = 20_000  # GitHub takes 65,536 in all
 _LONGEST_DETAIL = 2_000
+_LONGEST_COMMAND = 120
 
 # Markdown for people: nothing here is HTML, and GitHub sanitises what it renders.
 _templates = ImmutableSandboxedEnvironment(
@@ -46,6 +47,7 @@ _HEADLINES = {
 }
 _HEADLINES_OF_FAILURES: dict[FailureKind | None, str] = {
     FailureKind.WORKFLOW_FILE: "The repository's workflow file cannot be used.",
+    FailureKind.VERIFY: "The change was made, but the repository's checks do not pass.",
 }
 _WAITS = {
     FailureKind.USAGE_LIMIT: "waits for the model's usage limit",
@@ -63,6 +65,21 @@ def branch(ref: IssueRef) -> str:
 def prompt(variables: Mapping[str, Any]) -> str:
     """What the agent is asked to do, where the repository does not say it itself."""
     return _templates.get_template("prompt.md.j2").render(variables)
+
+
+def feedback(fails: str) -> str:
+    """What an agent is told after its checks failed, where its prompt does not say it."""
+    return _templates.get_template("feedback.md.j2").render(feedback=fails)
+
+
+def failed_command(script: str, how: str, output: str | None = None) -> str:
+    """A command that failed; with its output, a block of what it said last."""
+    name = _one_line(script, _LONGEST_COMMAND).replace("`", "'")
+    told = f"`{name}` {how}"
+    if output is None:
+        return told
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", output)), default=0))
+    return f"{told}:\n\n{fence}\n{output.strip() or '(it said nothing)'}\n{fence}"
 
 
 def working_comment(run: Run) -> str:
@@ -108,13 +125,19 @@ def pull_request_title(title: str) -> str:
     return _without_effect(_one_line(title, _LONGEST_TITLE)) or "Work on the issue"
 
 
-def pull_request_body(run: Run, *, summary: str | None, agent: str, files: int) -> str:
-    """The pull request's text; ``Closes #n`` links it to the issue."""
+def pull_request_body(
+    run: Run, *, summary: str | None, agent: str, files: int, fails: str | None = None
+) -> str:
+    """The pull request's text; ``Closes #n`` links it to the issue.
+
+    ``fails`` tells of checks that do not pass.
+    """
     return _templates.get_template("pull_request.md.j2").render(
         run=run,
         summary=_quiet(_shortened((summary or "").strip(), _LONGEST_SUMMARY)),
         agent=agent,
         files=files,
+        fails=_quiet(fails) if fails else None,
     )
 
 

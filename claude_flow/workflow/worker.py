@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +26,12 @@ from claude_flow.ports import (
     Workspaces,
 )
 from claude_flow.workflow import texts
-from claude_flow.workflow.briefing import Briefing
+from claude_flow.workflow.briefing import Brief, Briefing
+from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
 from claude_flow.workflow.publisher import Target
+from claude_flow.workflow.verify import Round, Verified, in_rounds, judged
 from claude_flow.workflow_file import Numbers
 
 _log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Worker:
     briefing: Briefing
     agent: Callable[[Numbers], Agent]
     execution: Execution
+    commands: Commands
     runs_directory: Path
     patience: Patience
     redact: Callable[[str], str]
@@ -72,15 +75,16 @@ class Worker:
                 )
             )
         brief = await self.briefing.brief(run, issue, target, workspace)
-        prompt = await self.briefing.prompt(brief)
+        task = self._task(run, workspace, await self.briefing.prompt(brief))
         await enter(Phase.EXECUTING)
         with journal.run_context(phase=Phase.EXECUTING):
-            ended, verdict = await self._execute(run, workspace, brief.plan.numbers, prompt)
+            found = await self._in_rounds(task, brief)
+        verdict = judged(found, brief.plan.verify)
         return Work(
             target=target,
             workspace=workspace,
-            ended_at=ended.ended_at,
-            exit_code=ended.exit_code,
+            ended_at=found.ended.ended_at,
+            exit_code=found.ended.exit_code,
             reason=verdict.reason,
             usage=verdict.usage,
             detail=self.redact(verdict.detail) if verdict.detail else None,
@@ -88,6 +92,7 @@ class Worker:
             failure=verdict.failure,
             session_id=verdict.session_id,
             max_attempts=brief.plan.numbers.max_attempts,
+            fails=found.fails,
         )
 
     async def _begun(self, run: Run) -> Workspace | None:
@@ -102,12 +107,9 @@ class Worker:
         known = await self.patience.call(self.github.find_pull_request, info.repository, branch)
         return Target(info.repository, info.default_branch, branch, is_update=known is not None)
 
-    async def _execute(
-        self, run: Run, workspace: Workspace, numbers: Numbers, prompt: str
-    ) -> tuple[ProcessEnded, Verdict]:
-        agent = self.agent(numbers)
+    def _task(self, run: Run, workspace: Workspace, prompt: str) -> AgentTask:
         scratch = partial(_scratch, self.runs_directory / run.id)
-        task = AgentTask(
+        return AgentTask(
             run_id=run.id,
             attempt=run.attempt,
             issue=run.issue,
@@ -116,13 +118,32 @@ class Worker:
             prompt=prompt,
             resume=_session(run, scratch) if workspace.carries_on else None,
         )
+
+    async def _in_rounds(self, task: AgentTask, brief: Brief) -> Verified:
+        async def ask(round_: Round) -> tuple[ProcessEnded, Verdict]:
+            if round_.feedback is None:
+                return await self._execute(task, brief.plan.numbers, round_)
+            resume = AgentSession(round_.session_id, task.scratch) if round_.session_id else None
+            prompt = await self.briefing.prompt(brief, round_.feedback)
+            again = replace(task, part=round_.part, prompt=prompt, resume=resume)
+            return await self._execute(again, brief.plan.numbers, round_)
+
+        return await in_rounds(ask, self.commands, task, brief.plan.verify)
+
+    async def _execute(
+        self, task: AgentTask, numbers: Numbers, round_: Round
+    ) -> tuple[ProcessEnded, Verdict]:
+        def tell(progress: Progress) -> None:
+            self.on_progress(task.run_id, replace(progress, usage=round_.with_used(progress.usage)))
+
+        agent = self.agent(numbers)
         output = agent.output()
         ended = await self.execution.run(
             task,
             agent.command(task),
             Limits(numbers.timeout_seconds, numbers.stall_timeout_seconds),
             output,
-            lambda progress: self.on_progress(run.id, progress),
+            tell,
         )
         verdict = output.verdict(ended)
         _log.info("the agent ended: exit code %d, %s", ended.exit_code, verdict.reason or "ok")

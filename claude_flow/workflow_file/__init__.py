@@ -2,16 +2,26 @@
 
 from claude_flow.workflow_file.document import MAX_BYTES, Document, parse
 from claude_flow.workflow_file.faults import Fault, invalid
-from claude_flow.workflow_file.plan import Numbers, Operator, Plan, Template, make_plan
+from claude_flow.workflow_file.plan import (
+    Numbers,
+    OnFailure,
+    Operator,
+    Plan,
+    Template,
+    Verify,
+    make_plan,
+)
 
 __all__ = [
     "MAX_BYTES",
     "Document",
     "Fault",
     "Numbers",
+    "OnFailure",
     "Operator",
     "Plan",
     "Template",
+    "Verify",
     "invalid",
     "make_plan",
     "parse",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
 
 from claude_flow.workflow_file.document import Document
 from claude_flow.workflow_file.faults import Fault, invalid
@@ -23,6 +25,27 @@ class Numbers:
     max_attempts: int
 
 
+class OnFailure(StrEnum):
+    """What becomes of a change whose checks do not pass."""
+
+    DRAFT = "draft"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Commands that must pass before a pull request is opened.
+
+    ``rounds`` is how often the agent gets to mend what fails; each command may take
+    ``timeout_seconds``.
+    """
+
+    commands: tuple[str, ...] = ()
+    rounds: int = 2
+    timeout_seconds: float = 900
+    on_failure: OnFailure = OnFailure.DRAFT
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """What the operator decided. ``allowed`` names what a file may set as it likes."""
@@ -30,6 +53,7 @@ class Operator:
     path: str
     allowed: frozenset[str]
     numbers: Numbers
+    verify: Verify = Verify()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +71,7 @@ class Plan:
 
     numbers: Numbers
     template: Template | None = None
+    verify: Verify = Verify()
 
 
 def make_plan(document: Document | None, operator: Operator) -> Plan:
@@ -55,7 +80,7 @@ def make_plan(document: Document | None, operator: Operator) -> Plan:
     A number that a file may not set freely it may still lower.
     """
     if document is None:
-        return Plan(operator.numbers)
+        return Plan(operator.numbers, verify=operator.verify)
     faults = [*_numbers(document, operator), *_sections(document, operator)]
     if faults:
         raise invalid(document.path, faults)
@@ -63,10 +88,23 @@ def make_plan(document: Document | None, operator: Operator) -> Plan:
     template = None
     if document.template is not None:
         template = Template(document.path, document.template, document.template_line)
-    return Plan(replace(operator.numbers, **chosen), template)
+    return Plan(
+        replace(operator.numbers, **chosen),
+        template,
+        _verify(operator.verify, document.values.get("verify", {})),
+    )
 
 
 _NUMBERS = tuple(Numbers.__dataclass_fields__)
+
+
+def _verify(verify: Verify, values: Mapping[str, Any]) -> Verify:
+    chosen = dict(values)
+    if "commands" in chosen:
+        chosen["commands"] = tuple(chosen["commands"])
+    if "on_failure" in chosen:
+        chosen["on_failure"] = OnFailure(chosen["on_failure"])
+    return replace(verify, **chosen)
 
 
 def _numbers(document: Document, operator: Operator) -> Iterator[Fault]:

@@ -11,6 +11,7 @@ import pytest
 
 from claude_flow.agents.command import CommandAgent
 from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.shell import RepositoryShell
 from claude_flow.agents.surroundings import Surroundings
 from claude_flow.errors import (
     ForbiddenError,
@@ -42,6 +43,7 @@ from claude_flow.workflow import AttemptRunner, Patience, Worker
 from claude_flow.workflow.announcer import Announcer, Labels
 from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.change_limits import ChangeLimits
+from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.publisher import Publisher
 from claude_flow.workflow_file import Numbers, Operator
 from claude_flow.workflow_file.renderer import Renderer
@@ -53,7 +55,7 @@ GREET = Scenario((Edit("greeting.txt", "Hello!\n"),))
 
 OPERATOR = Operator(
     ".github/claude-flow.md",
-    frozenset({"prompt"}),
+    frozenset({"prompt", "verify"}),
     Numbers(
         max_turns=50,
         budget_usd=None,
@@ -62,6 +64,12 @@ OPERATOR = Operator(
         max_attempts=2,
     ),
 )
+
+
+SHELL_SETTINGS = AgentSettings(
+    kind="command", environment_allowlist=("PATH", "LANG", "ANTHROPIC_API_KEY")
+)
+SHELL_HOST = {"PATH": "/bin", "LANG": "C", "ANTHROPIC_API_KEY": "hunter2"}
 
 
 def redact(text: str) -> str:
@@ -107,6 +115,7 @@ class Scene:
         self.numbers: list[Numbers] = []
         self.progress: dict[str, Progress] = {}
         self.heard: list[str] = []
+        self.play = self._played
         self.execution = FakeExecution(self._play, clock=self.clock)
         self.ref: IssueRef = self.people.open_issue(WIDGETS, "Greet", "Please.", "maria")
         self.people.label_issue(self.ref, LABEL, "maria")
@@ -138,6 +147,11 @@ class Scene:
                 patience=patience,
             ),
             agent=self._agent,
+            commands=Commands(
+                execution=self.execution,
+                find_shell=lambda: RepositoryShell(SHELL_SETTINGS, SHELL_HOST),
+                redact=redact,
+            ),
             execution=self.execution,
             runs_directory=self.root / "runs",
             patience=patience,
@@ -187,6 +201,9 @@ class Scene:
         return CommandAgent(("agent",), Surroundings(settings, {}), redact)
 
     def _play(self, task: AgentTask) -> Scenario:
+        return self.play(task)  # tests put another in its place
+
+    def _played(self, task: AgentTask) -> Scenario:
         return self.first if task.attempt == 1 and self.first is not None else self.scenario
 
     def submitted(self, key: str = "1") -> Run:
