@@ -105,6 +105,10 @@ class WorkflowFileError(ClaudeFlowError):
     """A repository's workflow file is invalid, or sets what its operator does not allow."""
 
 
+class HookError(ClaudeFlowError):
+    """A hook of a repository failed that an attempt does not go on without."""
+
+
 class ExecutionError(ClaudeFlowError):
     """An attempt's process could not be started, or something of it could not be ended."""
 

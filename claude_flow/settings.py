@@ -18,7 +18,7 @@ from claude_flow.model.retries import RetryPolicy
 from claude_flow.workflow.announcer import Labels
 from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.retention import RetentionPolicy
-from claude_flow.workflow_file import Numbers, OnFailure, Operator, Verify
+from claude_flow.workflow_file import Hooks, Numbers, OnFailure, Operator, Verify
 from claude_flow.workspace import Credential, SpaceWatch, WorkspaceSettings
 
 _AUTHOR_NAME = "claude-flow"
@@ -90,6 +90,13 @@ def operator(config: ConfigManager) -> Operator:
             rounds=config.get("workflow.verify.rounds"),
             timeout_seconds=config.get("workflow.verify.timeout_seconds"),
             on_failure=OnFailure(config.get("workflow.verify.on_failure")),
+        ),
+        hooks=Hooks(
+            after_create=config.get("workflow.hooks.after_create"),
+            before_run=config.get("workflow.hooks.before_run"),
+            after_run=config.get("workflow.hooks.after_run"),
+            before_remove=config.get("workflow.hooks.before_remove"),
+            timeout_seconds=config.get("workflow.hooks.timeout_seconds"),
         ),
     )
 

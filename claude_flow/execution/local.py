@@ -23,6 +23,7 @@ from claude_flow.execution.logs import last_text
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_processes, marked
 from claude_flow.ports import (
+    AGENT_PART,
     AgentCommand,
     AgentOutput,
     AgentTask,
@@ -60,7 +61,12 @@ class LocalExecution:
         self._settings = settings
         self._clock = clock
 
-    async def is_begun(self, run_id: str, attempt: int) -> bool:  # noqa: ARG002 - the port's
+    async def is_begun(
+        self,
+        run_id: str,  # noqa: ARG002 - the port's
+        attempt: int,  # noqa: ARG002 - likewise
+        part: str = AGENT_PART,  # noqa: ARG002 - likewise
+    ) -> bool:
         """Never: an agent ends with the daemon that started it. See ``ports.Execution``."""
         return False
 

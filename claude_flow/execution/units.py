@@ -15,6 +15,7 @@ from claude_flow.execution.spec import AttemptFiles, AttemptResult
 from claude_flow.execution.unit_control import Job, UnitControl, is_up, whole
 from claude_flow.execution.unit_files import NO_ATTEMPT, UnitEnd, UnitRecord, instance_of, unit_of
 from claude_flow.ports import (
+    AGENT_PART,
     AgentCommand,
     AgentOutput,
     AgentPlaces,
@@ -48,9 +49,9 @@ class UnitExecution:
         self._is_wanted = is_wanted
         self._clock = clock
 
-    async def is_begun(self, run_id: str, attempt: int) -> bool:
+    async def is_begun(self, run_id: str, attempt: int, part: str = AGENT_PART) -> bool:
         """See ``ports.Execution``. Raises ExecutionError if systemd cannot be asked."""
-        return await asyncio.to_thread(self._recall, instance_of(run_id, attempt)) is not None
+        return await asyncio.to_thread(self._recall, instance_of(run_id, attempt, part)) is not None
 
     async def run(
         self,

@@ -161,8 +161,8 @@ class ProcessEnded:
 class Execution(Protocol):
     """Runs an agent's process and leaves nothing of it behind."""
 
-    async def is_begun(self, run_id: str, attempt: int) -> bool:
-        """Whether an earlier daemon started this attempt's agent and ``run`` would take it over.
+    async def is_begun(self, run_id: str, attempt: int, part: str = AGENT_PART) -> bool:
+        """Whether an earlier daemon started this part of the attempt and ``run`` takes it over.
 
         It may go on or have ended since. Its workspace must not be touched before ``run``.
         """

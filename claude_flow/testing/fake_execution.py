@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from claude_flow.execution.limits import Activity, LimitWatch
 from claude_flow.ports import (
+    AGENT_PART,
     AgentCommand,
     AgentOutput,
     AgentTask,
@@ -77,9 +78,9 @@ class FakeExecution:
         self.running: set[str] = set()
         self.begun: set[tuple[str, int]] = set()
 
-    async def is_begun(self, run_id: str, attempt: int) -> bool:
+    async def is_begun(self, run_id: str, attempt: int, part: str = AGENT_PART) -> bool:
         """Whether it is in ``begun``. See ``ports.Execution``."""
-        return (run_id, attempt) in self.begun
+        return part == AGENT_PART and (run_id, attempt) in self.begun
 
     async def run(
         self,

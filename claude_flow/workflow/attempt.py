@@ -51,7 +51,7 @@ class _End:
     usage: Usage = Usage()  # noqa: RUF009 - a frozen value
     failure: ModelFailure | None = None
     session_id: str | None = None
-    max_attempts: int | None = None
+    work: Work | None = None
     was_claimed: bool = True
 
 
@@ -173,8 +173,8 @@ class AttemptRunner:
             end.session_id,
         )
         policy = self.retries()
-        if end.max_attempts is not None:
-            policy = replace(policy, max_attempts=end.max_attempts)
+        if end.work is not None and end.work.max_attempts is not None:
+            policy = replace(policy, max_attempts=end.work.max_attempts)
         following = after_attempt(
             apply(run, ended), end.failure, policy, now=self.clock(), draw=self.draw()
         )
@@ -227,6 +227,8 @@ class AttemptRunner:
 
         await steps.step("tell", tell)
         if final_state(reason) is not RunState.FAILED:  # a failed one's is kept for a while
+            if end.work is not None:
+                await self.worker.before_remove(run, end.work)
             await self.workspaces.remove(run.id)
         await self._apply(run.id, RunEnded(reason, self.clock(), end.pull_request, end.detail))
         _log.info("%s ended: %s", run.id, _told(reason, end.pull_request or end.detail))
@@ -254,7 +256,7 @@ class AttemptRunner:
             work.usage,
             work.failure,
             work.session_id,
-            work.max_attempts,
+            work,
         )
 
     async def _enter(self, run: Run, phase: Phase) -> None:

@@ -49,7 +49,7 @@ class Briefing:
 
     async def brief(self, run: Run, issue: Issue, target: Target, workspace: Workspace) -> Brief:
         """What the attempt is to do. Raises WorkflowFileError, WorkspaceError or a GitHubError."""
-        plan = await self._plan(target)
+        plan = await self.plan(target)
         comments = await self.patience.call(self.gate.trusted_comments, run.issue)
         return Brief(plan, variables(run, issue, comments, carries_on=workspace.carries_on))
 
@@ -67,7 +67,8 @@ class Briefing:
             return prompt
         return f"{prompt}\n\n---\n\n{texts.feedback(feedback)}"
 
-    async def _plan(self, target: Target) -> Plan:
+    async def plan(self, target: Target) -> Plan:
+        """What holds for the repository now. Raises WorkflowFileError or WorkspaceError."""
         operator = self.operator()
         try:
             content = await self.workspaces.committed_file(

@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from claude_flow import journal
+from claude_flow.errors import WorkflowFileError, WorkspaceError
 from claude_flow.model.issue import Issue
 from claude_flow.model.run import Phase, Run
 from claude_flow.model.transitions import carries_on
 from claude_flow.ports import (
+    AGENT_PART,
     Agent,
     AgentSession,
     AgentTask,
@@ -25,7 +27,7 @@ from claude_flow.ports import (
     Workspace,
     Workspaces,
 )
-from claude_flow.workflow import texts
+from claude_flow.workflow import hooks, texts
 from claude_flow.workflow.briefing import Brief, Briefing
 from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.kept import Work
@@ -59,8 +61,8 @@ class Worker:
     async def work(self, run: Run, issue: Issue, enter: Callable[[Phase], Awaitable[None]]) -> Work:
         """Prepare a workspace and have the agent work in it; ``enter`` notes the phase.
 
-        Raises WorkspaceError, WorkflowFileError, ExecutionError, AgentUnavailableError or a
-        GitHubError that waiting does not mend.
+        Raises WorkspaceError, WorkflowFileError, HookError, ExecutionError,
+        AgentUnavailableError or a GitHubError that waiting does not mend.
         """
         target = await self._target(run)
         workspace = await self._begun(run)
@@ -78,7 +80,9 @@ class Worker:
         task = self._task(run, workspace, await self.briefing.prompt(brief))
         await enter(Phase.EXECUTING)
         with journal.run_context(phase=Phase.EXECUTING):
-            found = await self._in_rounds(task, brief)
+            found = await hooks.around(
+                self.commands, task, brief.plan.hooks, lambda: self._in_rounds(task, brief)
+            )
         verdict = judged(found, brief.plan.verify)
         return Work(
             target=target,
@@ -96,10 +100,20 @@ class Worker:
         )
 
     async def _begun(self, run: Run) -> Workspace | None:
-        """The workspace that an agent works in which an earlier daemon started, if there is one."""
-        if not await self.execution.is_begun(run.id, run.attempt):
-            return None
-        return await self.workspaces.find(run.id)
+        """The workspace that an earlier daemon started something of this attempt in, if any."""
+        for part in (AGENT_PART, *hooks.FIRST_PARTS):
+            if await self.execution.is_begun(run.id, run.attempt, part):
+                return await self.workspaces.find(run.id)
+        return None
+
+    async def before_remove(self, run: Run, work: Work) -> None:
+        """Have the repository's hook run, if it has one; the workspace goes in any case."""
+        try:
+            plan = await self.briefing.plan(work.target)
+        except (WorkflowFileError, WorkspaceError) as error:
+            _log.warning("no hook runs before the workspace of %s goes: %s", run.id, error)
+            return
+        await hooks.before_remove(self.commands, self._task(run, work.workspace, ""), plan.hooks)
 
     async def _target(self, run: Run) -> Target:
         info = await self.patience.call(self.github.repository, run.issue.repository)

@@ -3,6 +3,7 @@
 from claude_flow.workflow_file.document import MAX_BYTES, Document, parse
 from claude_flow.workflow_file.faults import Fault, invalid
 from claude_flow.workflow_file.plan import (
+    Hooks,
     Numbers,
     OnFailure,
     Operator,
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_BYTES",
     "Document",
     "Fault",
+    "Hooks",
     "Numbers",
     "OnFailure",
     "Operator",

@@ -72,7 +72,7 @@ def _parts(text: str) -> tuple[str, str, int]:
     if not ends:
         raise FaultyFileError(Fault(1, "the front matter has no end: a line that is only ---"))
     end = ends[0]
-    return "\n".join(lines[1:end]), "\n".join(lines[end + 1 :]), end + 2
+    return "".join(f"{line}\n" for line in lines[1:end]), "\n".join(lines[end + 1 :]), end + 2
 
 
 @cache

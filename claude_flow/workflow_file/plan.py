@@ -46,6 +46,17 @@ class Verify:
     on_failure: OnFailure = OnFailure.DRAFT
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Scripts around an attempt, each of which may take ``timeout_seconds``; None for none."""
+
+    after_create: str | None = None
+    before_run: str | None = None
+    after_run: str | None = None
+    before_remove: str | None = None
+    timeout_seconds: float = 60
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """What the operator decided. ``allowed`` names what a file may set as it likes."""
@@ -54,6 +65,7 @@ class Operator:
     allowed: frozenset[str]
     numbers: Numbers
     verify: Verify = Verify()
+    hooks: Hooks = Hooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ class Plan:
     numbers: Numbers
     template: Template | None = None
     verify: Verify = Verify()
+    hooks: Hooks = Hooks()
 
 
 def make_plan(document: Document | None, operator: Operator) -> Plan:
@@ -80,7 +93,7 @@ def make_plan(document: Document | None, operator: Operator) -> Plan:
     A number that a file may not set freely it may still lower.
     """
     if document is None:
-        return Plan(operator.numbers, verify=operator.verify)
+        return Plan(operator.numbers, verify=operator.verify, hooks=operator.hooks)
     faults = [*_numbers(document, operator), *_sections(document, operator)]
     if faults:
         raise invalid(document.path, faults)
@@ -92,6 +105,7 @@ def make_plan(document: Document | None, operator: Operator) -> Plan:
         replace(operator.numbers, **chosen),
         template,
         _verify(operator.verify, document.values.get("verify", {})),
+        replace(operator.hooks, **document.values.get("hooks", {})),
     )
 
 

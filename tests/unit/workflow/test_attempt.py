@@ -55,7 +55,7 @@ GREET = Scenario((Edit("greeting.txt", "Hello!\n"),))
 
 OPERATOR = Operator(
     ".github/claude-flow.md",
-    frozenset({"prompt", "verify"}),
+    frozenset({"prompt", "hooks", "verify"}),
     Numbers(
         max_turns=50,
         budget_usd=None,

@@ -63,7 +63,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_taken() -> None:
         ("---\nmax_turns: 0\n---\n", "line 2: max_turns: 0 is less than the minimum of 1"),
         ("---\n# why\nmax_turns: many\n---\n", 'line 3: max_turns: "many" is not of type'),
         ("---\nmax_turns: 3\nmax_turns: 4\n---\n", "line 3: 'max_turns' is there twice"),
-        ("---\nmax_turns: [3\n---\n", "line 2: "),
+        ("---\nmax_turns: [3\n---\n", "line 3: expected ',' or ']'"),
         ("---\nmax_turns: 3\n", "line 1: the front matter has no end"),
         ("---\n- max_turns\n---\n", "line 2: the front matter must be keys with values"),
         ("---\nbudget_usd: .inf\n---\n", "line 2: .inf is no number"),

@@ -1,0 +1,73 @@
+"""Hooks around an attempt, and what follows when one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from claude_flow.model.retries import RetryPolicy
+from claude_flow.model.run import Reason
+from claude_flow.ports import AgentTask
+from claude_flow.testing.fake_execution import Say, Scenario
+from claude_flow.workflow_file import Hooks
+from tests.unit.workflow.test_attempt import GREET, OPERATOR, WIDGETS, Scene, scene
+
+__all__ = ["scene"]
+
+ALL = Hooks(after_create="create", before_run="begin", after_run="end", before_remove="clear")
+PARTS = ["hook-after-create", "hook-before-run", "agent", "hook-after-run", "hook-before-remove"]
+FAILS = Scenario((Say("trying"), Say("no such database")), exit_code=3)
+
+
+def play(scene: Scene, scenarios: Mapping[str, Scenario]) -> None:
+    def played(task: AgentTask) -> Scenario:
+        return scenarios.get(task.part, GREET if task.part == "agent" else Scenario())
+
+    scene.retries = RetryPolicy(1, 0.01, 0.01)
+    scene.operator = replace(OPERATOR, hooks=ALL, numbers=replace(OPERATOR.numbers, max_attempts=1))
+    scene.play = played
+
+
+def parts(scene: Scene) -> list[str]:
+    return [task.part for task in scene.execution.tasks]
+
+
+def test_each_runs_in_its_turn(scene: Scene) -> None:
+    play(scene, {})
+    assert scene.ended(scene.submitted()).reason is Reason.PULL_REQUEST_OPENED
+    assert parts(scene) == PARTS
+    said = [command.argv[-1].removeprefix("exec 2>&1\n") for command in scene.execution.commands]
+    assert [said[0], said[1], said[3], said[4]] == ["create", "begin", "end", "clear"]
+
+
+@pytest.mark.parametrize(("name", "ran"), [("after_create", 1), ("before_run", 2)])
+def test_one_before_the_agent_that_fails_ends_the_attempt(
+    scene: Scene, name: str, ran: int
+) -> None:
+    play(scene, {f"hook-{name.replace('_', '-')}": FAILS})
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.ATTEMPTS_EXHAUSTED
+    assert f"hook {name} failed with exit code 3: no such database" in (run.detail or "")
+    assert parts(scene) == PARTS[:ran]
+
+
+def test_one_after_the_agent_that_fails_changes_nothing(scene: Scene) -> None:
+    play(scene, {"hook-after-run": FAILS, "hook-before-remove": FAILS})
+    assert scene.ended(scene.submitted()).reason is Reason.PULL_REQUEST_OPENED
+    assert parts(scene) == PARTS
+
+
+def test_after_run_follows_an_agent_that_failed_and_its_workspace_stays(scene: Scene) -> None:
+    play(scene, {"agent": Scenario((), exit_code=3)})
+    scene.ended(scene.submitted())
+    assert parts(scene) == PARTS[:4]
+
+
+def test_a_repositorys_file_may_say_what_to_run(scene: Scene) -> None:
+    text = "---\nhooks:\n  before_run: |\n    echo one\n    echo two\n---\n"
+    scene.workspaces.server.seed(WIDGETS, {OPERATOR.path: text})
+    scene.ended(scene.submitted())
+    assert parts(scene) == ["hook-before-run", "agent"]
+    assert scene.execution.commands[0].argv[-1] == "exec 2>&1\necho one\necho two\n"
