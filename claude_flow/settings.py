@@ -56,6 +56,7 @@ def workspace_settings(
         author_email=_AUTHOR_EMAIL,
         ignored=lambda: droppings(config.get("claude_flow.agent")),
         partial_clone=lambda: bool(config.get("workspace.partial_clone")),
+        lfs=lambda: bool(config.get("workspace.lfs")),
     )
 
 

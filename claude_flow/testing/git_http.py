@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import IO, Any
 
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from claude_flow.testing.git_store import GitStore
 from claude_flow.testing.github_memory import GitHubMemory
+from claude_flow.testing.lfs_api import LfsApi
 from claude_flow.testing.records import RepositoryRecord, role_at_least
 
 _ASK = {"WWW-Authenticate": 'Basic realm="GitHub"'}
@@ -43,12 +45,18 @@ class GitHttp:
         self._store = store
         self._state = state
         self.requests: list[tuple[str, str, int]] = []
+        self.lfs = LfsApi(self._admit_to_lfs)
         self.app = Starlette(
             routes=[
                 Route("/{owner}/{name}/pull/{number:int}", self._show_pull, methods=["GET"]),
+                *self.lfs.routes,
                 Route("/{owner}/{name}/{service:path}", self._serve, methods=["GET", "POST"]),
             ]
         )
+
+    def path(self, full_name: str) -> Path:
+        """Where a repository lies."""
+        return self._store.path(full_name)
 
     async def _serve(self, request: Request) -> Response:
         response = await self._respond(request)
@@ -61,12 +69,21 @@ class GitHttp:
             login = self._login(request)
             record, former = self._admit(request, login)
         except _RefusedError as refused:
-            ask = _ASK if refused.status == HTTPStatus.UNAUTHORIZED else None
-            return PlainTextResponse(str(refused), refused.status, headers=ask)
+            return _refusal(refused)
         if former and request.method == "GET":
             where = f"/{record.full_name}.git/{service}?{request.url.query}"
             return Response(status_code=301, headers={"Location": where})
         return await self._run_backend(request, record, service, login)
+
+    async def _admit_to_lfs(self, request: Request, operation: str) -> Path | Response:
+        try:
+            login = self._login(request)
+            record, _ = self._admit(request, login)
+            if operation == "upload":
+                self._require_write(record, login)
+        except _RefusedError as refused:
+            return _refusal(refused)
+        return self._store.path(record.full_name)
 
     def _admit(self, request: Request, login: str | None) -> tuple[RepositoryRecord, bool]:
         """The repository asked for, and whether under a former name."""
@@ -75,14 +92,18 @@ class GitHttp:
         record, former = self._state.find_repository(named)
         if record is None or record.role_of(login or "") == "none":
             raise _RefusedError(401 if login is None else 404, "Repository not found.")
-        services = {params["service"], request.query_params.get("service")}
+        services = {params.get("service"), request.query_params.get("service")}
         if "git-receive-pack" in services:
-            if login is None:
-                raise _RefusedError(401, "Authentication required")
-            if record.is_archived or not role_at_least(record.role_of(login), "write"):
-                text = f"Permission to {record.full_name}.git denied to {login}."
-                raise _RefusedError(403, text)
+            self._require_write(record, login)
         return record, former
+
+    @staticmethod
+    def _require_write(record: RepositoryRecord, login: str | None) -> None:
+        if login is None:
+            raise _RefusedError(401, "Authentication required")
+        if record.is_archived or not role_at_least(record.role_of(login), "write"):
+            text = f"Permission to {record.full_name}.git denied to {login}."
+            raise _RefusedError(403, text)
 
     def _login(self, request: Request) -> str | None:
         """Who asks; None without credentials."""
@@ -151,6 +172,11 @@ class GitHttp:
             f"<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1>"
             f"<p>{sides}</p><pre>{text}</pre><pre>{patch}</pre>"
         )
+
+
+def _refusal(refused: _RefusedError) -> Response:
+    ask = _ASK if refused.status == HTTPStatus.UNAUTHORIZED else None
+    return PlainTextResponse(str(refused), refused.status, headers=ask)
 
 
 def _backend(environment: Mapping[str, str], upload: IO[bytes]) -> bytes:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.large_files import AGENTS_CONFIG
 from claude_flow.workspace.mirror import Snapshot
 from claude_flow.workspace.places import RunDirectory
 
@@ -35,29 +36,38 @@ async def create(
     identity: Identity,
     *,
     ignored: Iterable[str],
+    with_lfs: bool,
 ) -> None:
     """Make the repository, with the mirror's branches as ``origin/…`` and its tags."""
     where.path.mkdir(parents=True, exist_ok=True)
     await git.text(Place(where.path), "init", "-q", "--bare", "--template=", str(where.agent))
-    _write_config(where.agent, identity)
+    _write_config(where.agent, identity, AGENTS_CONFIG if with_lfs else "")
     borrow(where.agent, mirror.path)
     exclude(where.agent, ignored)
     (where.agent / "packed-refs").write_text(_packed(mirror.refs), errors="surrogateescape")
 
 
 async def check_out(
-    git: Git, where: RunDirectory, *, branch: str, commit: str, head: str, agents_git: Git
+    git: Git,
+    where: RunDirectory,
+    *,
+    branch: str,
+    commit: str,
+    head: str,
+    agents_git: Git,
+    filters: Iterable[tuple[str, str]],
 ) -> None:
     """Make the worktree with the files of ``commit``, on a new branch at ``head``.
 
-    Where they differ, what the files have more is staged. ``agents_git`` makes the files.
+    Where they differ, what the files have more is staged. ``agents_git`` makes the files;
+    ``filters`` is the configuration of those that they go through.
     """
     where.workspace.mkdir(parents=True, exist_ok=True)
     await agents_git.text(
         Place(where.agent),
         "worktree", "add", "--quiet", "--no-track", "-B", branch, str(where.workspace), commit,
         # Its paths are shortened by what they share: there are two of it for each run.
-        config=(("index.version", "4"),),
+        config=(("index.version", "4"), *filters),
     )  # fmt: skip
     if head != commit:
         await git.text(Place(where.agent), "update-ref", f"refs/heads/{branch}", head)
@@ -100,14 +110,14 @@ def exclude(repository: Path, ignored: Iterable[str]) -> None:
     (info / "exclude").write_text("".join(f"/{path.lstrip('/')}\n" for path in ignored))
 
 
-def _write_config(repository: Path, identity: Identity) -> None:
+def _write_config(repository: Path, identity: Identity, more: str = "") -> None:
     (repository / "config").write_text(
         "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
         "\tlogallrefupdates = true\n"
         "[gc]\n\tauto = 0\n"
         f"[user]\n\tname = {_quoted(identity.name)}\n\temail = {_quoted(identity.email)}\n"
         f'[remote "origin"]\n\turl = {_quoted(identity.url)}\n'
-        "\tfetch = +refs/heads/*:refs/remotes/origin/*\n"
+        "\tfetch = +refs/heads/*:refs/remotes/origin/*\n" + more
     )
 
 

@@ -7,6 +7,7 @@ and ignored files stay behind.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -19,6 +20,7 @@ from claude_flow.ports import Workspace
 from claude_flow.workspace.failures import words
 from claude_flow.workspace.files import delete, told_plainly
 from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.large_files import hand_over
 from claude_flow.workspace.mirror import Snapshot
 from claude_flow.workspace.places import RunDirectory
 from claude_flow.workspace.result import BASE, HEAD, PARENT, Collector
@@ -119,6 +121,7 @@ async def bring_left(git: Git, where: RunDirectory, mirror: Snapshot, *, onto: s
     if copied.exit_code != 0:
         _log.warning("cannot carry over, beginning anew: %s", words(copied.stderr))
         return None
+    await asyncio.to_thread(hand_over, where.left, where.agent)
     return left
 
 

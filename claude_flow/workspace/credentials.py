@@ -36,13 +36,20 @@ def offered(credential: Credential | None, base_url: str) -> Iterator[Offer]:
         yield Offer()
         return
     fd = _sealed(_lines(credential))
+    refused = os.memfd_create("git-credential-refused", os.MFD_CLOEXEC)
     try:
-        # Opening the /proc path starts at the beginning each time git asks again.
-        helper = f'!f() {{ test "$1" = get && cat /proc/self/fd/{fd}; }}; f'
+        # Opening the /proc path starts at the beginning each time git asks again. Once the login
+        # was refused ("erase") it is not given again: git-lfs would ask and try for ever.
+        helper = (
+            '!f() { case "$1" in '
+            f"get) test -s /proc/self/fd/{refused} || cat /proc/self/fd/{fd};; "
+            f"erase) echo refused >/proc/self/fd/{refused};; esac; }}; f"
+        )
         key = f"credential.{parts.scheme}://{parts.netloc}.helper"
-        yield Offer(config=((key, helper),), fds=(fd,))
+        yield Offer(config=((key, helper),), fds=(fd, refused))
     finally:
         os.close(fd)
+        os.close(refused)
 
 
 def _lines(credential: Credential) -> bytes:

@@ -10,7 +10,15 @@ from claude_flow.errors import WorkspaceError, WorkspaceUnreachableError
 _LONGEST = 600
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 # Lines that say why; the rest is progress and advice.
-_TELLING = ("remote: ", "fatal: ", "error: ", "warning: ")
+_TELLING = (
+    "remote: ",
+    "fatal: ",
+    "error: ",
+    "warning: ",
+    "[",
+    "error transferring ",
+    "batch response: ",
+)
 
 
 class Fault(Enum):
@@ -31,8 +39,8 @@ _SIGNS = (
     (
         Fault.LOGIN,
         (
-            r"authentication failed|could not read (username|password)|terminal prompts disabled"
-            r"|returned error: 401"
+            r"authentication (failed|required)|could not read (username|password)"
+            r"|terminal prompts disabled|returned error: 401"
         ),
     ),
     (Fault.FORBIDDEN, r"returned error: 403"),

@@ -19,6 +19,7 @@ from claude_flow.model.issue import Repository
 from claude_flow.workspace.failures import Fault, fault, words
 from claude_flow.workspace.files import delete
 from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.large_files import LargeFiles
 from claude_flow.workspace.locks import locked
 from claude_flow.workspace.places import Places
 from claude_flow.workspace.remote import Remote
@@ -69,10 +70,17 @@ class Mirrors:
     """All mirrors of this host, below one directory. Raises WorkspaceError."""
 
     def __init__(
-        self, git: Git, remote: Remote, settings: WorkspaceSettings, *, lock_timeout_seconds: float
+        self,
+        git: Git,
+        remote: Remote,
+        large_files: LargeFiles,
+        settings: WorkspaceSettings,
+        *,
+        lock_timeout_seconds: float,
     ) -> None:
         self._git = git
         self._remote = remote
+        self._large_files = large_files
         self._settings = settings
         self._places = Places(settings)
         self._lock_timeout = lock_timeout_seconds
@@ -109,6 +117,14 @@ class Mirrors:
             done = await self._remote.fetch_objects(Place(path), _SERVER, missing, keep_open=lock)
             if done.exit_code != 0:
                 raise self._remote.error("fetching files of", repository, done)
+
+    async def bring_large_files(self, repository: Repository, commit: str) -> None:
+        """See to it that what the commit's pointers stand for is here, when it is wanted."""
+        if not self._large_files.is_on:
+            return
+        path = self._places.mirror(repository)
+        async with self._locked(path) as lock:
+            await self._large_files.bring(path, repository, commit, keep_open=lock)
 
     def _is_fit(self, path: Path) -> bool:
         """Whether the mirror holds what is wanted of it now."""

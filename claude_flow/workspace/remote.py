@@ -102,6 +102,16 @@ class Remote:
         if done.exit_code != 0:
             raise self._push_error(repository, branch, done)
 
+    async def lfs(
+        self,
+        place: Place,
+        *arguments: str,
+        config: tuple[tuple[str, str], ...],
+        keep_open: tuple[int, ...] = (),
+    ) -> Completed:
+        """Let git-lfs talk with its server, which is to be the git server's."""
+        return await self._talk(place, "lfs", *arguments, config=config, keep_open=keep_open)
+
     def error(self, doing: str, repository: Repository, done: Completed) -> WorkspaceError:
         """The error for a talk that failed; ``doing`` is ``fetching``."""
         return server_error(

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from claude_flow.errors import WorkspaceError
+from claude_flow.model.issue import Repository
 from claude_flow.ports import Changes, Workspace
 from claude_flow.workspace.agent_repository import (
     Identity,
@@ -22,6 +23,7 @@ from claude_flow.workspace.agent_repository import (
 from claude_flow.workspace.failures import words
 from claude_flow.workspace.files import delete, tame
 from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.large_files import LargeFiles, store_of
 from claude_flow.workspace.places import RunDirectory
 
 _log = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ class Collector:
     """Reads workspaces whose agents have ended. Raises WorkspaceError."""
 
     git: Git
+    large_files: LargeFiles
+    repository: Repository
     identity: Identity
     ignored: tuple[str, ...]
 
@@ -107,6 +111,8 @@ class Collector:
         descends = await self.git.run(place, "merge-base", "--is-ancestor", base, HEAD)
         if descends.exit_code != 0:
             return None
+        if not await self.large_files.take(place, where.agent, mirror, f"{base}..{HEAD}"):
+            return None
         return await self.git.text(place, "rev-parse", "--verify", f"{HEAD}^{{commit}}")
 
     async def _write_tree(self, place: Place, start_index: Path, base: str, parent: str) -> str:
@@ -116,7 +122,8 @@ class Collector:
         # -i: files that differ from that index are what all this is about.
         await self.git.text(place, "read-tree", "-i", "-m", parent)
         await self._drop_new_gitlinks(place, base)
-        await self.git.text(place, "add", "--all", "--", ".")
+        filters = self.large_files.filters(self.repository, store_of(place.repository))
+        await self.git.text(place, "add", "--all", "--", ".", config=filters)
         await self._keep_untouched(place, parent)
         return await self.git.text(place, "write-tree")
 

@@ -29,8 +29,8 @@ class WorkspaceSettings:
     daemon's own; only PATH, proxies and certificate bundles are taken from it. ``ignored`` gives
     paths below a workspace's top that agents' tools leave behind and that are never committed
     unless the repository tracks them. ``partial_clone`` says whether mirrors leave the content of
-    files at the server until a run checks it out; it is asked at each fetch. The time-outs are
-    seconds for one git command.
+    files at the server until a run checks it out, ``lfs`` whether Git LFS's large files are fetched
+    and pushed; they are asked each time. The time-outs are seconds for one git command.
     """
 
     repos_directory: Path
@@ -43,6 +43,7 @@ class WorkspaceSettings:
     author_email: str
     ignored: Callable[[], tuple[str, ...]] = tuple
     partial_clone: Callable[[], bool] = bool
+    lfs: Callable[[], bool] = bool
     transfer_timeout_seconds: float = _HALF_AN_HOUR
     local_timeout_seconds: float = _TEN_MINUTES
 

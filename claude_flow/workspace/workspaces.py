@@ -6,7 +6,8 @@ daemon's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from claude_flow.workspace.blobs import Blobs
 from claude_flow.workspace.carried import Left, Note, bring_left, put_aside
 from claude_flow.workspace.files import delete, told_plainly
 from claude_flow.workspace.git import Git, Place
+from claude_flow.workspace.large_files import LargeFiles, store_of
 from claude_flow.workspace.mirror import Mirrors, Snapshot
 from claude_flow.workspace.places import Places, RunDirectory
 from claude_flow.workspace.remote import Remote
@@ -48,9 +50,11 @@ class GitWorkspaces:
         self._git = Git(processes, settings)
         self._remote = Remote(self._git, settings)
         self._places = Places(settings)
+        self._large_files = LargeFiles(self._git, self._remote, settings)
         self._mirrors = Mirrors(
             self._git,
             self._remote,
+            self._large_files,
             settings,
             lock_timeout_seconds=_MIRROR_LOCK_TIMES * settings.transfer_timeout_seconds,
         )
@@ -133,9 +137,11 @@ class GitWorkspaces:
                 f"there is nothing collected to push for {workspace.run_id} in {where.trusted}",
                 hint="somebody deleted it; ask for a new run",
             )
+        trusted = Place(where.trusted)
         with told_plainly(f"pushing the changes of {workspace.run_id}"):
+            await self._large_files.upload(trusted, repository, base=workspace.base, commit=commit)
             await self._remote.push(
-                Place(where.trusted),
+                trusted,
                 repository,
                 commit=commit,
                 branch=branch,
@@ -164,7 +170,12 @@ class GitWorkspaces:
         if base is None:
             raise _no_branch(repository, start_from, mirror)
         await agent_repository.create(
-            self._git, where, mirror, self._identity(repository), ignored=self._settings.ignored()
+            self._git,
+            where,
+            mirror,
+            self._identity(repository),
+            ignored=self._settings.ignored(),
+            with_lfs=self._large_files.is_on,
         )
         left = await bring_left(self._git, where, mirror, onto=start_from)
         if left is not None and start_from == branch and left.base != base:
@@ -174,18 +185,11 @@ class GitWorkspaces:
             begun.base, str(mirror.path), mirror.branch(branch), carries_on=left is not None
         )
         note.write(where)
-        try:
+        with _mirror_to_blame():
             await self._mirrors.bring_files(repository, begun.base)
-            await agent_repository.check_out(
-                self._git,
-                where,
-                branch=branch,
-                commit=begun.head,
-                head=begun.parent,
-                agents_git=self._agents_git(where.run_id),
-            )
-        except WorkspaceError as error:
-            raise _UnusableMirrorError(error.message, hint=error.hint) from error
+        await self._mirrors.bring_large_files(repository, begun.base)
+        with _mirror_to_blame():
+            await self._check_out(where, mirror.path, repository, branch, begun)
         return _noted(where, note)
 
     def _agents_git(self, run_id: str) -> Git:
@@ -193,8 +197,32 @@ class GitWorkspaces:
             return self._git
         return Git(self._as_agent(run_id, self.agent_places(run_id)), self._settings)
 
+    async def _check_out(
+        self, where: RunDirectory, mirror: Path, repository: Repository, branch: str, begun: Left
+    ) -> None:
+        if self._as_agent is not None:
+            store = store_of(where.agent)  # it may write nowhere else
+        else:
+            # What was left lies there with large files of its own; the others are the mirror's.
+            store = store_of(where.left if where.left.is_dir() else mirror)
+        await agent_repository.check_out(
+            self._git,
+            where,
+            branch=branch,
+            commit=begun.head,
+            head=begun.parent,
+            agents_git=self._agents_git(where.run_id),
+            filters=self._large_files.filters(repository, store),
+        )
+
     def _collector(self, repository: Repository) -> Collector:
-        return Collector(self._git, self._identity(repository), self._settings.ignored())
+        return Collector(
+            self._git,
+            self._large_files,
+            repository,
+            self._identity(repository),
+            self._settings.ignored(),
+        )
 
     async def _check_branch(self, branch: str) -> None:
         root = Place(self._settings.repos_directory)
@@ -215,6 +243,14 @@ def _noted(where: RunDirectory, note: Note) -> Workspace:
 
 class _UnusableMirrorError(WorkspaceError):
     """The mirror has the branch but not all of what it needs."""
+
+
+@contextmanager
+def _mirror_to_blame() -> Iterator[None]:
+    try:
+        yield
+    except WorkspaceError as error:
+        raise _UnusableMirrorError(error.message, hint=error.hint) from error
 
 
 def _no_branch(repository: Repository, name: str, mirror: Snapshot) -> WorkspaceError:

@@ -46,7 +46,7 @@ def _with_credentials(session: Session, directory: Path) -> Session:
 def _examine(session: Session) -> Iterator[Finding]:
     config, environ = session.config, session.environ
     yield from configuration.check(config, environ)
-    yield from told("git", lambda: programs.check_git(environ))
+    yield from told("git", lambda: programs.check_git(config, environ))
     yield from told("agent", lambda: programs.check_agent(config, environ))
     yield from told("sandbox", lambda: programs.check_sandbox(config, environ))
     yield from host.check(config)

@@ -30,9 +30,11 @@ class Said:
     line: str
 
 
-def check_git(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Git is there, answers, and is new enough."""
+def check_git(config: ConfigManager, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Git is there, answers, and is new enough; so is Git LFS if it is wanted."""
     yield judge_git(_ask(["git", "--version"], environ))
+    if config.get("workspace.lfs"):
+        yield judge_git_lfs(_ask(["git-lfs", "--version"], environ))
 
 
 def check_agent(config: ConfigManager, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -73,6 +75,17 @@ def judge_git(said: Said | None) -> Finding:
         oldest = ".".join(map(str, _OLDEST_GIT))
         text = f"{said.program} is {said.line}; {oldest} or newer is needed"
         return Finding("git", Grade.FAIL, text, "take git from a newer Debian, or its backports")
+    return Finding("git", Grade.FINE, f"{said.program}, {said.line}")
+
+
+def judge_git_lfs(said: Said | None) -> Finding:
+    """From the answer to ``git-lfs --version``, where workspace.lfs is true."""
+    hint = "install the package git-lfs, or set workspace.lfs to false"
+    if said is None:
+        return Finding("git", Grade.FAIL, "git-lfs is not on PATH, but workspace.lfs is true", hint)
+    if said.exit_code or not said.line.startswith("git-lfs/"):
+        text = f"{said.program} does not work: {said.line or f'exit code {said.exit_code}'}"
+        return Finding("git", Grade.FAIL, text, hint)
     return Finding("git", Grade.FINE, f"{said.program}, {said.line}")
 
 

@@ -228,3 +228,17 @@ def test_an_error_is_a_finding_with_its_hint() -> None:
 
     [finding] = told("github", look)
     assert (finding.grade, finding.text, finding.hint) == (Grade.FAIL, "it does not answer", "wait")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (Said("/usr/bin/git-lfs", 0, "git-lfs/3.3.0 (GitHub; linux amd64; go 1.19.8)"), Grade.FINE),
+        (Said("/usr/bin/git-lfs", 1, "cannot execute"), Grade.FAIL),
+        (None, Grade.FAIL),
+    ],
+)
+def test_git_lfs(said: Said | None, expected: Grade) -> None:
+    finding = programs.judge_git_lfs(said)
+    assert finding.grade is expected
+    assert (finding.hint is None) == (expected is Grade.FINE)

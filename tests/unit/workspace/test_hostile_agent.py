@@ -6,12 +6,14 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from claude_flow.errors import WorkspaceError
 from claude_flow.ports import Workspace
+from claude_flow.workspace.large_files import object_in
 from tests.unit.workspace.conftest import Scene, git
 
 Trap = Callable[[Workspace, str], None]
@@ -243,7 +245,11 @@ def _common(workspace: Workspace) -> Path:
         _everything_that_names_a_program,
     ],
 )
-async def test_nothing_that_an_agent_configures_runs(scene: Scene, trap: Trap) -> None:
+@pytest.mark.parametrize("with_lfs", [False, True], ids=["plain", "lfs"])
+async def test_nothing_that_an_agent_configures_runs(
+    scene: Scene, trap: Trap, *, with_lfs: bool
+) -> None:
+    scene.change(lfs=lambda: with_lfs)
     workspace = await scene.prepare()
     (workspace.path / "src/main.py").write_text("print(2)\n")
     sprung = scene.directory / "sprung"
@@ -261,7 +267,12 @@ async def test_nothing_that_an_agent_configures_runs(scene: Scene, trap: Trap) -
 
     assert not sprung.exists()
     assert second.base == workspace.base
-    assert git("show", f"{changes.commit}:src/main.py", cwd=scene.server) == "print(2)"
+    if with_lfs and trap is _lfs_configuration:
+        content = object_in(scene.server, sha256(b"print(2)\n").hexdigest())
+    else:
+        content = scene.directory / "content"
+        content.write_text(git("show", f"{changes.commit}:src/main.py", cwd=scene.server) + "\n")
+    assert content.read_text() == "print(2)\n"
 
 
 async def test_the_traps_of_this_test_do_spring(scene: Scene) -> None:
