@@ -1,6 +1,6 @@
-"""Writes docs/reference/configuration.md from the schema.
+"""Writes docs/reference/configuration.md and workflow.md from their schemas.
 
-``python tools/reference.py`` writes it; with ``--check`` it only says whether it is current.
+``python tools/reference.py`` writes them; with ``--check`` it only says whether they are current.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from claude_flow.config import Schema, Setting, config_schema
+from claude_flow.workflow_file.document import schema as workflow_schema
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "configuration.md"
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+PAGE = REFERENCE / "configuration.md"
+WORKFLOW_PAGE = REFERENCE / "workflow.md"
 
 HEAD = """\
 # Configuration reference
@@ -40,6 +43,35 @@ or a list.
 A file that holds a secret, and a file that a setting names for its secret, must not be readable by
 others. If a setting and the file that can give it are set in different layers, the later layer
 wins; both in one layer are a fault.
+"""
+
+
+WORKFLOW_HEAD = """\
+# Workflow file reference
+
+Generated from `schemas/workflow.schema.json` by `tools/reference.py`: change the schema instead.
+
+How to use it: [workflow-file.md](../how-to/workflow-file.md). Nothing has to be set; what is not is
+as the operator configured it.
+
+## Front matter
+
+YAML between two lines that are only `---`, without anchors, aliases, tags and dates.
+"""
+WORKFLOW_VARIABLES = """\
+## Variables of the template
+
+| variable | is |
+|---|---|
+| `issue.number`, `issue.title`, `issue.body`, `issue.url` | the issue |
+| `issue.labels` | the names of its labels, a list |
+| `issue.author` | the login of whoever opened it, none for a deleted account |
+| `repository` | `owner/name` |
+| `comments` | a list of the issue's trusted comments, oldest first, each with `author` and `body` |
+| `attempt.number` | which try of this run it is, from 1 |
+| `attempt.last_detail` | how the try before ended, none in the first |
+| `attempt.carries_on` | whether the workspace holds what an earlier try left |
+| `feedback` | what the checks said that failed, none in the first round |
 """
 
 
@@ -106,19 +138,52 @@ def _json(value: Any) -> str:
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
+def workflow_page(schema: Mapping[str, Any]) -> str:
+    """The whole page."""
+    return (
+        "\n".join([WORKFLOW_HEAD, *_keys(schema["properties"], ""), WORKFLOW_VARIABLES]).rstrip()
+        + "\n"
+    )
+
+
+def _keys(properties: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, spec in properties.items():
+        if "properties" in spec:
+            yield f"### `{prefix}{name}`\n\n{spec['description']}\n"
+            yield from _keys(spec["properties"], f"{prefix}{name}.")
+        else:
+            yield f"### `{prefix}{name}`\n\n{spec['description']}\n\n{_facts(spec)}\n"
+
+
+def _facts(spec: Mapping[str, Any]) -> str:
+    kind = " or ".join(f"`{one}`" for one in spec["enum"]) if "enum" in spec else spec["type"]
+    bounds = (("minimum", "at least"), ("exclusiveMinimum", "more than"), ("maximum", "at most"))
+    allowed = [kind, *(f"{words} {spec[name]}" for name, words in bounds if name in spec)]
+    examples = ", ".join(f"`{json.dumps(one, ensure_ascii=False)}`" for one in spec["examples"])
+    return f"- Allowed: {', '.join(allowed)}\n- Example: {examples}"
+
+
 def main() -> int:
-    """Write or check the page; 1 if it is not current."""
+    """Write or check the pages; 1 if one is not current."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether it is current")
-    text = page(config_schema())
+    pages = {
+        PAGE: page(config_schema()),
+        WORKFLOW_PAGE: workflow_page(workflow_schema()),
+    }
     if not parser.parse_args().check:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(text, encoding="utf-8")
+        for path, text in pages.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.name} is not current: run python tools/reference.py", file=sys.stderr)
-    return 1
+    old = [path for path, text in pages.items() if _read(path) != text]
+    for path in old:
+        print(f"{path.name} is not current: run python tools/reference.py", file=sys.stderr)
+    return 1 if old else 0
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 if __name__ == "__main__":
