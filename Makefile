@@ -29,9 +29,9 @@ unit: ## the tests, without the container
 	@tools/setup.sh dev
 	.venv/bin/pytest -n 4
 
-molecule: ## the role, on a real systemd in a container
+molecule: ## the role, on a real systemd in containers
 	@tools/setup.sh dev
-	PATH="$(CURDIR)/.venv/bin:$$PATH" molecule test
+	tools/molecule.sh default invalid_config uninstall
 
 nightly: ## the property tests with a hundred thousand cases each
 	@tools/setup.sh dev
