@@ -22,6 +22,7 @@ from claude_flow.engine.record import open_record as open_engine_record
 from claude_flow.errors import EngineError, TokenRefusedError
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
+from claude_flow.execution.sandbox import Sandbox
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.execution.units import UnitExecution
@@ -92,6 +93,7 @@ class Parts:
     space: SpaceWatch
     units: UnitExecution | None
     """What runs the attempts, where they live on without this process."""
+    sandbox: Sandbox
 
 
 def utc_now() -> datetime:
@@ -142,6 +144,7 @@ def wire(
         budgets=lambda: settings.budgets(config),
         clock=clock,
     )
+    sandbox = sandbox_of(config, environ, workspaces.agent_places)
     units = None
     if control is not None:
         units = UnitExecution(
@@ -151,7 +154,7 @@ def wire(
             clock=clock,
         )
     execution: Execution = units or LocalExecution(
-        LocalSettings(runs_directory=state / "runs"), clock=clock
+        LocalSettings(runs_directory=state / "runs"), clock=clock, sandbox=sandbox
     )
     gate = TrustGate(
         github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
@@ -229,6 +232,7 @@ def wire(
         ),
         space=space,
         units=units,
+        sandbox=sandbox,
     )
 
 
@@ -316,6 +320,15 @@ def agent_of(
     if numbers is not None:
         told = replace(told, max_turns=numbers.max_turns, budget_usd=numbers.budget_usd)
     return make_agent(told, environ, redactor.redact)
+
+
+def sandbox_of(
+    config: ConfigManager,
+    environ: Mapping[str, str],
+    places: Callable[[str], AgentPlaces] | None = None,
+) -> Sandbox:
+    """The sandbox of attempts as the configuration wants it; nothing is tried yet."""
+    return Sandbox(settings.sandbox_settings(config, environ), places)
 
 
 def open_record(config: ConfigManager) -> RunRecord:

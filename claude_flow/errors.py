@@ -109,6 +109,12 @@ class HookError(ClaudeFlowError):
     """A hook of a repository failed that an attempt does not go on without."""
 
 
+class SandboxUnavailableError(ClaudeFlowError):
+    """The sandbox that the configuration asks for cannot be made on this host."""
+
+    exit_code = EXIT_CONFIGURATION
+
+
 class ExecutionError(ClaudeFlowError):
     """An attempt's process could not be started, or something of it could not be ended."""
 

@@ -71,12 +71,14 @@ class WorkflowRunner:
             UsageError: The name is malformed, or the issue is worked on already.
             StateInUseError: A daemon holds the state directory.
             AgentUnavailableError: The agent is not installed.
+            SandboxUnavailableError: The sandbox that is asked for cannot be made here.
             GitHubError: The issue cannot be read.
             EngineError: The state cannot be used.
         """
         ref = IssueRef.parse(issue)
         parts = wire(self._config, environ=self._environ)
         parts.agent().check()
+        parts.sandbox.check()
         parts.github.issue(ref)  # a wrong name or token is said before anything is queued
         parts.engine.launch(parts.attempts)
         try:

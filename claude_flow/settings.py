@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,16 +11,20 @@ from claude_flow.agents.surroundings import droppings
 from claude_flow.config import ConfigManager
 from claude_flow.engine.host import host_id
 from claude_flow.engine.settings import EngineSettings
+from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings
 from claude_flow.github import Login
 from claude_flow.model.breaker import BreakerPolicy
 from claude_flow.model.budgets import Budgets
 from claude_flow.model.retries import RetryPolicy
+from claude_flow.service.places import runtime_directories
 from claude_flow.workflow.announcer import Labels
 from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.retention import RetentionPolicy
 from claude_flow.workflow_file import Hooks, Numbers, OnFailure, Operator, Verify
 from claude_flow.workspace import Credential, SpaceWatch, WorkspaceSettings
 
+_CONFIGURATION = Path("/etc/claude-flow")
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _AUTHOR_NAME = "claude-flow"
 _AUTHOR_EMAIL = "claude-flow@users.noreply.github.com"
 
@@ -100,6 +104,35 @@ def operator(config: ConfigManager) -> Operator:
             timeout_seconds=config.get("workflow.hooks.timeout_seconds"),
         ),
     )
+
+
+def sandbox_settings(config: ConfigManager, environ: Mapping[str, str]) -> SandboxSettings:
+    """What an attempt of the local backend reaches of this host."""
+    return SandboxSettings(
+        is_local=config.get("execution.backend") == "local",
+        mode=SandboxMode(config.get("execution.sandbox")),
+        network=Network(config.get("execution.network")),
+        programs=(Path(config.get("claude_flow.install_prefix")),),
+        readable=tuple(map(Path, config.get("execution.readable_paths"))),
+        writable=tuple(map(Path, config.get("execution.writable_paths"))),
+        hidden=tuple(_own_files(config, environ)),
+        search_path=environ.get("PATH") or _SYSTEM_PATH,
+    )
+
+
+def _own_files(config: ConfigManager, environ: Mapping[str, str]) -> Iterator[Path]:
+    """The service's own, which no agent is to see whatever else it may read."""
+    yield Path(config.get("service.state_directory"))
+    yield Path(config.get("service.workspace_root"))
+    yield from runtime_directories(config, environ)
+    yield config.path
+    yield config.path.parent / "conf.d"
+    yield _CONFIGURATION
+    if named := environ.get("CREDENTIALS_DIRECTORY"):
+        yield Path(named)
+    for key, setting in config.schema.settings.items():
+        if setting.is_secret_file and (path := config.get(key)) is not None:
+            yield Path(path)
 
 
 def retry_policy(config: ConfigManager) -> RetryPolicy:

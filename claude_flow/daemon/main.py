@@ -30,6 +30,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         for warning in config.warnings:
             _say(f"claude-flow-service: warning: {warning}", sys.stderr)
         if wish.check:
+            _require_sandbox(config, environ)
             _say(f"{config.path}: the configuration is valid", sys.stdout)
             return 0
         return _serve(config, environ, once=wish.once)
@@ -38,6 +39,14 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def _require_sandbox(config: ConfigManager, environ: Mapping[str, str]) -> None:
+    # Late: it loads half the service, and few configurations insist on a sandbox.
+    if config.get("execution.sandbox") == "required" or config.get("execution.network") != "open":
+        from claude_flow.bootstrap import sandbox_of  # noqa: PLC0415
+
+        sandbox_of(config, environ).check()
 
 
 def _serve(config: ConfigManager, environ: Mapping[str, str], *, once: bool) -> int:

@@ -77,6 +77,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until told to stop; the exit code. Raises ClaudeFlowError if it cannot start."""
         self._parts.agent().check()
+        self._parts.sandbox.check()
         await asyncio.to_thread(end_orphans, self._parts)
         await asyncio.to_thread(self._parts.engine.launch, self._parts.attempts)
         try:

@@ -11,7 +11,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +20,7 @@ from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import make_empty, remove
 from claude_flow.execution.following import Follower, Marks, require_end_of
 from claude_flow.execution.logs import last_text
+from claude_flow.execution.sandbox import Sandbox
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_processes, marked
 from claude_flow.ports import (
@@ -55,11 +56,17 @@ class LocalSettings:
 
 
 class LocalExecution:
-    """Implements ``ports.Execution`` with child processes; works in any thread's event loop."""
+    """Implements ``ports.Execution`` with child processes; works in any thread's event loop.
 
-    def __init__(self, settings: LocalSettings, *, clock: Clock) -> None:
+    Without a ``sandbox`` they see what this process's user sees.
+    """
+
+    def __init__(
+        self, settings: LocalSettings, *, clock: Clock, sandbox: Sandbox | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._sandbox = sandbox
 
     async def is_begun(
         self,
@@ -84,14 +91,14 @@ class LocalExecution:
             # The id alone could belong to another installation on this host.
             "CLAUDE_FLOW_WORKSPACE": str(task.workspace),
         }
-        environment = {**command.environment, **marker}
+        command = replace(command, environment={**command.environment, **marker})
         await self._sweep(task, marker)
-        files = self._write_down(task, command, limits, environment)
+        files = self._write_down(task, command, limits)
         # An attempt that an earlier daemon left unfinished has logs already; they are kept.
         begun = Marks.at_the_end(files)
         follower = Follower(files, begun, output, on_progress, self._settings.poll_seconds)
         started_at = self._clock()
-        starting = asyncio.create_task(_start_runner(files, environment))
+        starting = asyncio.create_task(_start_runner(files, command.environment))
         try:
             try:
                 process = await to_the_end(starting)
@@ -111,25 +118,8 @@ class LocalExecution:
         require_end_of(result.left, task)
         return follower.ended(result, started_at, self._clock())
 
-    def _write_down(
-        self,
-        task: AgentTask,
-        command: AgentCommand,
-        limits: Limits,
-        environment: Mapping[str, str],
-    ) -> AttemptFiles:
+    def _write_down(self, task: AgentTask, command: AgentCommand, limits: Limits) -> AttemptFiles:
         directory = AttemptFiles.of(task, self._settings.runs_directory).directory
-        spec = AttemptSpec(
-            argv=command.argv,
-            environment=tuple(sorted(environment)),
-            workspace=str(task.workspace),
-            directory=str(directory),
-            timeout_seconds=limits.timeout_seconds,
-            stall_timeout_seconds=limits.stall_timeout_seconds,
-            grace_seconds=self._settings.grace_seconds,
-            stream_limit_bytes=self._settings.stream_limit_bytes,
-            ends_with_stdin=True,
-        )
         try:
             for wanted in (directory, task.scratch):
                 wanted.mkdir(parents=True, exist_ok=True)
@@ -140,6 +130,9 @@ class LocalExecution:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8", errors="replace")
                 path.chmod(0o700 if path in command.executable else 0o600)
+            if self._sandbox is not None:
+                command = self._sandbox.wrap(task, command)
+            spec = self._spec(task, command, limits, directory)
             spec.files.result.unlink(missing_ok=True)
             spec.files.prompt.write_text(command.stdin, encoding="utf-8", errors="replace")
             spec.write()
@@ -149,6 +142,21 @@ class LocalExecution:
                 hint="check the space and the rights of the service's state directory",
             ) from error
         return spec.files
+
+    def _spec(
+        self, task: AgentTask, command: AgentCommand, limits: Limits, directory: Path
+    ) -> AttemptSpec:
+        return AttemptSpec(
+            argv=command.argv,
+            environment=tuple(sorted(command.environment)),
+            workspace=str(task.workspace),
+            directory=str(directory),
+            timeout_seconds=limits.timeout_seconds,
+            stall_timeout_seconds=limits.stall_timeout_seconds,
+            grace_seconds=self._settings.grace_seconds,
+            stream_limit_bytes=self._settings.stream_limit_bytes,
+            ends_with_stdin=True,
+        )
 
     def _end_runner(self, process: Process) -> None:
         """Have ``claude-flow-run`` end the agent, or kill it; blocks until it is gone."""

@@ -30,6 +30,7 @@ from claude_flow.testing.seed import plant
 from claude_flow.testing.world import World
 
 _SEED = Path(__file__).with_name("demo_world.json")
+_PACKAGE = Path(__file__).parents[1]
 _TOKEN_MODE = 0o600
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 30.0
@@ -227,6 +228,8 @@ def _configure(paths: Paths, world: World, issues: Sequence[IssueRef], agent: De
                     "workspace_root": str(paths.state / "workspaces"),
                 },
                 "claude_flow": agent.settings,
+                # The scripted agent is a module of this package.
+                "execution": {"readable_paths": [str(_PACKAGE)]},
                 "monitoring": {
                     "http_port": 0,
                     "status_file": str(paths.state / "status.json"),

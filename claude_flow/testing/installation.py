@@ -71,6 +71,11 @@ class Installation:
                 "retry_backoff_seconds": 0.2,
                 "retry_backoff_max_seconds": 1,
             },
+            # Tests leave signs for their agents beside the service, and look for theirs there.
+            "execution": {
+                "writable_paths": [str(root.parent)],
+                "readable_paths": [str(Path(__file__).parents[1])],
+            },
             "monitoring": {"http_port": 0, "status_file": str(self.state / "status.json")},
         }
         self.configure()

@@ -19,6 +19,7 @@ from typing import Protocol
 import pytest
 
 from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.execution.sandbox import Sandbox, SandboxMode, SandboxSettings
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.units import UnitExecution
 from claude_flow.model.issue import IssueRef
@@ -43,7 +44,9 @@ from claude_flow.testing.fake_execution import (
 )
 from claude_flow.testing.fake_units import FakeUnits
 
-KINDS = ["systemd"] if "CLAUDE_FLOW_ON_HOST" in os.environ else ["local", "units", "fake"]
+KINDS = (
+    ["systemd"] if "CLAUDE_FLOW_ON_HOST" in os.environ else ["local", "sandboxed", "units", "fake"]
+)
 STATE = Path("/var/lib/claude-flow")
 
 AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
@@ -105,9 +108,14 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, root: Path, task: AgentTask) -> Make:
-    def make_local(scenario: Scenario) -> tuple[Execution, AgentCommand]:
+    def make_local(
+        scenario: Scenario, sandbox: Sandbox | None = None
+    ) -> tuple[Execution, AgentCommand]:
         settings = LocalSettings(runs_directory=root / "runs", grace_seconds=2, poll_seconds=0.02)
-        return LocalExecution(settings, clock=now), played(scenario)
+        return LocalExecution(settings, clock=now, sandbox=sandbox), played(scenario)
+
+    def make_sandboxed(scenario: Scenario) -> tuple[Execution, AgentCommand]:
+        return make_local(scenario, Sandbox(SandboxSettings(mode=SandboxMode.REQUIRED)))
 
     def in_units(control: UnitControl) -> UnitExecution:
         places = AgentPlaces(
@@ -138,6 +146,7 @@ def make(request: pytest.FixtureRequest, root: Path, task: AgentTask) -> Make:
 
     kinds: dict[str, Make] = {
         "local": make_local,
+        "sandboxed": make_sandboxed,
         "units": make_units,
         "systemd": make_systemd,
         "fake": make_fake,

@@ -176,6 +176,8 @@ with seen.open("a") as f: f.write(str(os.getpid()) + " " + str(child.pid) + "\\n
 def test_two_agents_never_work_on_one_issue_even_when_the_next_daemon_is_quick(
     installation: Installation, tmp_path: Path
 ) -> None:
+    # In a sandbox nobody can see another's process, and numbers begin anew.
+    installation.configure(execution={"sandbox": "off"})
     seen, flag = tmp_path / "seen.pids", tmp_path / "go"
     work = f"{JEALOUS.format(seen=str(seen))}\n{waiting_for(flag)}\n{GREET}"
     issue = installation.issue(installation.add_repository("acme/jealous"), work)

@@ -212,8 +212,8 @@ def test_the_agents_environment_is_the_allow_list_and_the_documented_names(
 def test_an_agent_that_tells_the_token_is_not_quoted(
     installation: Installation, ending: str
 ) -> None:
-    """Under the same user it can read the operator's file; nobody else gets to."""
-    installation.configure(claude_flow={"max_attempts": 1})
+    """Without a sandbox it can read the operator's file; nobody else gets to."""
+    installation.configure(claude_flow={"max_attempts": 1}, execution={"sandbox": "off"})
     summary = {"type": "result", "subtype": "success", "is_error": ending == "fails"}
     issue = installation.issue(
         installation.add_repository("acme/talkative"),

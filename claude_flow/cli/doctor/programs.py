@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from claude_flow.bootstrap import agent_of
+from claude_flow.bootstrap import agent_of, sandbox_of
 from claude_flow.cli.doctor.finding import Finding, Grade
 from claude_flow.config import ConfigManager
 from claude_flow.errors import ProcessError
 from claude_flow.execution.processes import ProcessRunner
+from claude_flow.execution.sandbox import SandboxMode, SandboxSettings, Trial, try_out
 
 _RUN_SECONDS = 20.0
 _OLDEST_GIT = (2, 36)  # safe.directory and protected configuration
@@ -55,12 +56,20 @@ def check_agent(config: ConfigManager, environ: Mapping[str, str]) -> Iterator[F
 
 def check_sandbox(config: ConfigManager, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What keeps an attempt from the daemon's files and processes."""
-    if config.get("execution.backend") == "systemd":
+    sandbox = sandbox_of(config, environ)
+    if not sandbox.settings.is_local:
+        sandbox.check()
         return  # the unit is its sandbox, see the finding "attempts"
-    said = _ask(
-        ["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "true"], environ
-    )
-    yield judge_bubblewrap(said, is_required=config.get("execution.sandbox", None) == "required")
+    if sandbox.settings.mode is SandboxMode.OFF:
+        sandbox.check()
+        yield Finding(
+            "sandbox",
+            Grade.WARN,
+            "execution.sandbox is off, so an attempt sees what the service's user sees",
+            "set execution.sandbox to auto, or execution.backend to systemd",
+        )
+        return
+    yield judge_trial(try_out(sandbox.settings), sandbox.settings)
 
 
 def judge_git(said: Said | None) -> Finding:
@@ -116,20 +125,16 @@ def judge_version(name: str, said: Said | None, wanted: str | None) -> Finding:
     return Finding("agent", Grade.FINE, f"{said.program}, {found[0]}")
 
 
-def judge_bubblewrap(said: Said | None, *, is_required: bool) -> Finding:
+def judge_trial(trial: Trial, settings: SandboxSettings) -> Finding:
     """From a try to make a sandbox; without one, attempts see what the service's user sees."""
-    if said is not None and said.exit_code == 0:
-        return Finding("sandbox", Grade.FINE, f"{said.program} can make sandboxes for attempts")
-    if said is None:
-        what, hint = "bubblewrap is not installed", "apt-get install bubblewrap"
-    else:
-        what = f"{said.program} cannot make a sandbox here: {said.line}"
-        hint = "allow user namespaces to this user (sysctl kernel.unprivileged_userns_clone=1)"
+    if trial.fault is None:
+        text = f"{trial.bwrap} can make sandboxes for attempts; their network is {settings.network}"
+        return Finding("sandbox", Grade.FINE, text)
     return Finding(
         "sandbox",
-        Grade.FAIL if is_required else Grade.WARN,
-        f"{what}, so an attempt sees what the service's user sees",
-        f"{hint}; or set execution.backend to systemd",
+        Grade.FAIL if settings.is_needed else Grade.WARN,
+        f"{trial.fault}, so an attempt would see what the service's user sees",
+        f"{trial.hint}; or set execution.backend to systemd",
     )
 
 

@@ -13,6 +13,7 @@ from claude_flow.cli.doctor import configuration, database, github, host, progra
 from claude_flow.cli.doctor.finding import Finding, Grade, told
 from claude_flow.cli.doctor.programs import Said
 from claude_flow.errors import GitHubError
+from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings, Trial
 from claude_flow.model.issue import Repository
 from claude_flow.ports import RateLimit, RepositoryInfo, UnitState
 from claude_flow.workspace import Space
@@ -115,13 +116,24 @@ def test_the_agents_release(said: Said | None, wanted: str | None, grade: Grade)
     assert programs.judge_version("agent", said, wanted).grade is grade
 
 
-def test_a_sandbox_that_is_missing_fails_only_where_it_is_required() -> None:
-    works, refused = Said("bwrap", 0, ""), Said("bwrap", 1, "setting up uid map: not permitted")
-    assert programs.judge_bubblewrap(works, is_required=True).grade is Grade.FINE
-    for said in (refused, None):
-        assert programs.judge_bubblewrap(said, is_required=False).grade is Grade.WARN
-        assert programs.judge_bubblewrap(said, is_required=True).grade is Grade.FAIL
-    assert "not permitted" in programs.judge_bubblewrap(refused, is_required=False).text
+def test_a_sandbox_that_is_missing_fails_only_where_it_is_needed() -> None:
+    works = Trial("/usr/bin/bwrap", "/usr/bin/env")
+    refused = replace(works, fault="setting up uid map: not permitted", hint="allow it")
+    missing = Trial(None, "/usr/bin/env", "bubblewrap is not installed", "install it")
+    auto = SandboxSettings()
+    needed = (
+        SandboxSettings(mode=SandboxMode.REQUIRED),
+        SandboxSettings(network=Network.CLOSED),
+    )
+    for settings in (auto, *needed):
+        assert programs.judge_trial(works, settings).grade is Grade.FINE
+    for trial in (refused, missing):
+        finding = programs.judge_trial(trial, auto)
+        assert finding.grade is Grade.WARN
+        assert str(trial.fault) in finding.text
+        assert str(trial.hint) in str(finding.hint)
+        for settings in needed:
+            assert programs.judge_trial(trial, settings).grade is Grade.FAIL
 
 
 def test_room(tmp_path: Path) -> None:
