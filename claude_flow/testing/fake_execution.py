@@ -67,7 +67,8 @@ class FakeExecution:
     """Implements ``ports.Execution``; ``scenario`` says what happens for a task.
 
     ``tasks`` and ``commands`` are what it was asked to run, ``running`` the ids of runs whose
-    agent is at work. ``begun`` holds the runs and attempts that an earlier daemon has started.
+    agent is at work. ``begun`` holds the runs, attempts and parts that an earlier daemon has
+    started.
     """
 
     def __init__(self, scenario: Callable[[AgentTask], Scenario], *, clock: Clock) -> None:
@@ -76,11 +77,11 @@ class FakeExecution:
         self.tasks: list[AgentTask] = []
         self.commands: list[AgentCommand] = []
         self.running: set[str] = set()
-        self.begun: set[tuple[str, int]] = set()
+        self.begun: set[tuple[str, int, str]] = set()
 
     async def is_begun(self, run_id: str, attempt: int, part: str = AGENT_PART) -> bool:
         """Whether it is in ``begun``. See ``ports.Execution``."""
-        return part == AGENT_PART and (run_id, attempt) in self.begun
+        return (run_id, attempt, part) in self.begun
 
     async def run(
         self,

@@ -10,7 +10,8 @@ import pytest
 from claude_flow.model.retries import RetryPolicy
 from claude_flow.model.run import Reason
 from claude_flow.ports import AgentTask
-from claude_flow.testing.fake_execution import Say, Scenario
+from claude_flow.testing.daemon_process import until
+from claude_flow.testing.fake_execution import Pause, Say, Scenario
 from claude_flow.workflow_file import Hooks
 from tests.unit.workflow.test_attempt import GREET, OPERATOR, WIDGETS, Scene, scene
 
@@ -71,3 +72,19 @@ def test_a_repositorys_file_may_say_what_to_run(scene: Scene) -> None:
     scene.ended(scene.submitted())
     assert parts(scene) == ["hook-before-run", "agent"]
     assert scene.execution.commands[0].argv[-1] == "exec 2>&1\necho one\necho two\n"
+
+
+@pytest.mark.parametrize("part", PARTS[:3])
+def test_what_an_earlier_daemon_began_keeps_its_workspace(scene: Scene, part: str) -> None:
+    play(scene, {"hook-before-run": Scenario((Pause(),))})
+    run = scene.submitted()
+    until(lambda: "hook-before-run" in parts(scene), lambda: f"the hook in {parts(scene)}", 30)
+    (scene.execution.tasks[0].workspace / "of-the-hook.txt").write_text("made\n")
+    scene.engine.close(grace_seconds=0)
+
+    scene.execution.begun.add((run.id, 1, part))
+    play(scene, {})
+    scene.launch()
+    scene.ended(run)
+    (pull,) = scene.people.pull_requests(WIDGETS)
+    assert "of-the-hook.txt" in scene.workspaces.server.files(WIDGETS, pull.head)
