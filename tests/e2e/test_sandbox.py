@@ -175,6 +175,19 @@ def test_what_is_not_its_own_cannot_be_changed(host: Installation) -> None:
     assert list(found_by(host, daemon, work)) == []
 
 
+def test_no_program_gives_it_rights(host: Installation) -> None:
+    host.add_repository("acme/curious")
+    daemon = host.start()
+    work = (
+        "lines = [line.split() for line in Path('/proc/self/status').read_text().splitlines()]\n"
+        "names = ('CapEff:', 'CapBnd:', 'NoNewPrivs:')\n"
+        "seen = {line[0]: line[1] for line in lines if line[0] in names}\n"
+        "Path('seen.json').write_text(json.dumps(seen))"
+    )
+    none = "0" * 16
+    assert found_by(host, daemon, work) == {"CapEff:": none, "CapBnd:": none, "NoNewPrivs:": "1"}
+
+
 def test_what_it_makes_beside_its_own_is_gone_with_it(host: Installation) -> None:
     host.add_repository("acme/curious")
     daemon = host.start()
