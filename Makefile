@@ -41,6 +41,7 @@ bench: ## measure against peers
 	bench/config/run.sh
 	bench/service/run.sh
 	bench/workspace/run.sh
+	bench/role/run.sh
 
 soak: ## 200 attempts in a row on one daemon: are its memory and open files flat?
 	@bench/soak/run.sh

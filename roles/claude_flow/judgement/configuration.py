@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Json = Any
 Schema = Mapping[str, Any]
 
 
-class FilterModule:
-    """The filters, as Ansible looks for them."""
+def faults(config: Json, schema: Schema, credentials: Iterable[str] = ()) -> list[str]:
+    """Everything that is wrong with a configuration, one line each; never a secret's value.
 
-    def filters(self) -> dict[str, Callable[..., Any]]:
-        """By the name that templates use."""
-        return {
-            "claude_flow_faults": faults,
-            "claude_flow_deployed": deployed,
-            "claude_flow_effective": effective,
-            "claude_flow_restart_keys": restart_keys,
-            "claude_flow_credential_names": credential_names,
-        }
-
-
-def faults(config: Json, schema: Schema) -> list[str]:
-    """Everything that is wrong with a configuration, one line each; never a secret's value."""
+    ``credentials`` are the names of the secrets that the service is handed beside it.
+    """
     # Imported late: without it the role still says in one line what the controller lacks.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
 
@@ -34,7 +23,7 @@ def faults(config: Json, schema: Schema) -> list[str]:
     known = dict(_settings(schema))
     found = [_secret_fault(key, known[key]) for key in _given(config) if _is_secret(known, key)]
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    whole = effective(config, schema)
+    whole = _with_credentials(effective(config, schema), known, set(credentials))
     for error in sorted(validator.iter_errors(whole), key=lambda error: str(error.json_path)):
         found.extend(line for line in _lines(error, schema, known) if line not in found)
     if not _at(config, "github.repositories"):
@@ -42,7 +31,29 @@ def faults(config: Json, schema: Schema) -> list[str]:
             "github.repositories: empty; name at least one repository as owner/name "
             "(claude_flow_config in ansible/group_vars/claude_flow/main.yml)"
         )
+    if not any(_at(whole, f"github.{key}") for key in ("token", "token_file", "app.id")):
+        found.append(
+            "github.token: no credential for GitHub; give claude_flow_github_token, or a GitHub "
+            "App (github.app.id, github.app.installation_id and claude_flow_github_app_key)"
+        )
+    if _at(whole, "github.app.id") and not _at(whole, "github.app.private_key_file"):
+        found.append(
+            "github.app.id: the App's key is missing; give it as claude_flow_github_app_key"
+        )
     return found
+
+
+def _with_credentials(whole: Json, known: Mapping[str, Schema], names: set[str]) -> Json:
+    # That they are there is all that matters here; the service reads them on the host.
+    for key, leaf in known.items():
+        if leaf.get("x-credential") in names:
+            *sections, last = key.split(".")
+            place = whole
+            for section in sections:
+                place = place.get(section) if isinstance(place, dict) else None
+            if isinstance(place, dict) and place.get(last) is None:
+                place[last] = "/given"
+    return whole
 
 
 def _lines(error: Any, schema: Schema, known: Mapping[str, Schema]) -> Iterator[str]:
@@ -51,20 +62,28 @@ def _lines(error: Any, schema: Schema, known: Mapping[str, Schema]) -> Iterator[
     if error.validator == "additionalProperties":
         for name in sorted(set(error.instance) - set(error.schema.get("properties", {}))):
             full = f"{key}.{name}" if key else name
-            yield f"{full}: no such setting{_suggestion(full, known)}"
+            yield f"{full}: {_unknown(full, schema, known)}"
     elif path[0] == "allOf":
         rule = schema["allOf"][path[1]]
         yield f"{', '.join(rule['x-keys'])}: {rule['x-message']}"
-    elif not _is_secret(known, key):
-        expected = known.get(key, {}).get("description")
+    elif not _is_secret(known, key) and error.instance != "/given":
+        leaf = known.get(key) or known.get(key.rpartition(".")[0], {})  # or one of a list
+        expected = leaf.get("description")
         hint = f" ({expected})" if expected else ""
         yield f"{key or 'claude_flow_config'}: {error.message}{hint}"
 
 
-def _suggestion(key: str, known: Mapping[str, Schema]) -> str:
+def _unknown(key: str, schema: Schema, known: Mapping[str, Schema]) -> str:
+    renamed = schema.get("x-renamed", {})
+    if key in renamed:
+        return f"an older name; {_today(renamed[key])}"
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
     near = near or [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"no such setting{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def _today(name: str | None) -> str:
+    return f"it is {name} today" if name else "the role does it by itself today"
 
 
 def _secret_fault(key: str, leaf: Schema) -> str:
@@ -102,18 +121,14 @@ def effective(config: Json, schema: Schema) -> Json:
     return merged
 
 
-def restart_keys(config: Json, before: str, schema: Schema) -> list[str]:
-    """The settings that differ from the text of the old file and only apply after a restart."""
-    try:
-        old = json.loads(before or "{}")
-    except json.JSONDecodeError:
-        old = {}
-    was, now = effective(old, schema), effective(_plain(config), schema)
-    return [
-        key
+def restart_values(config: Json, schema: Schema) -> dict[str, tuple[Json, Json]]:
+    """The settings that only apply after a restart: the value to come, and the default."""
+    now, default = effective(_plain(config), schema), effective({}, schema)
+    return {
+        key: (_at(now, key), _at(default, key))
         for key, leaf in _settings(schema)
-        if leaf.get("x-reload") == "restart" and _at(was, key) != _at(now, key)
-    ]
+        if leaf.get("x-reload") == "restart"
+    }
 
 
 def credential_names(schema: Schema) -> list[str]:

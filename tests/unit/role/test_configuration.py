@@ -1,11 +1,9 @@
-"""What the role's filters make of a configuration."""
+"""What the role makes of a configuration before it touches a host."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_flow.config import ConfigManager
+from tests.unit.role.loading import load
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA: dict[str, Any] = json.loads(
@@ -36,21 +35,13 @@ JSON = st.recursive(
 )
 
 
-def _load() -> ModuleType:
-    path = ROOT / "roles" / "claude_flow" / "filter_plugins" / "claude_flow_config.py"
-    spec = importlib.util.spec_from_file_location("role_filters", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-filters = _load()
+configuration = load("judgement/configuration.py")
+host = load("library/claude_flow_host.py")
+TOKEN = ["github-token"]
 
 
 def test_a_small_configuration_has_no_faults() -> None:
-    assert filters.faults(SMALL, SCHEMA) == []
+    assert configuration.faults(SMALL, SCHEMA, TOKEN) == []
 
 
 def test_all_faults_come_at_once_with_key_and_nearest_name() -> None:
@@ -60,7 +51,7 @@ def test_all_faults_come_at_once_with_key_and_nearest_name() -> None:
         "claude_flow": {"agent": "command"},
         "monitor": {},
     }
-    found = "\n".join(filters.faults(config, SCHEMA))
+    found = "\n".join(configuration.faults(config, SCHEMA, TOKEN))
     assert "github.pol_interval_seconds: no such setting; did you mean github.poll_i" in found
     assert "github.app.id, github.app.installation_id, github.app.private_key_file: " in found
     assert "service.max_concurrent_runs: 0 is less than the minimum of 1" in found
@@ -69,12 +60,12 @@ def test_all_faults_come_at_once_with_key_and_nearest_name() -> None:
 
 
 def test_a_setting_without_its_section_is_found() -> None:
-    found = filters.faults({**SMALL, "max_turns": 3}, SCHEMA)
+    found = configuration.faults({**SMALL, "max_turns": 3}, SCHEMA, TOKEN)
     assert found == ["max_turns: no such setting; did you mean claude_flow.max_turns?"]
 
 
 def test_no_repositories_is_a_fault() -> None:
-    (fault,) = filters.faults({}, SCHEMA)
+    (fault,) = configuration.faults({}, SCHEMA, TOKEN)
     assert fault.startswith("github.repositories: empty; ")
 
 
@@ -87,7 +78,7 @@ def test_a_secret_is_sent_elsewhere_and_never_shown(
 ) -> None:
     config = {"github": {"repositories": ["octo/widgets"]}}
     config.setdefault(section, {})[name] = "hunter2 with a blank"  # type: ignore[assignment]
-    (fault,) = filters.faults(config, SCHEMA)
+    (fault,) = configuration.faults(config, SCHEMA, TOKEN)
     assert fault == (
         f"{section}.{name}: a secret does not belong in the configuration; "
         f"give it as claude_flow_credentials['{credential}']"
@@ -96,7 +87,7 @@ def test_a_secret_is_sent_elsewhere_and_never_shown(
 
 @given(JSON)
 def test_any_document_is_judged_without_an_exception(document: Any) -> None:
-    assert all(isinstance(line, str) for line in filters.faults(document, SCHEMA))
+    assert all(isinstance(line, str) for line in configuration.faults(document, SCHEMA, TOKEN))
 
 
 def test_effective_configuration_is_the_services_own(tmp_path: Path) -> None:
@@ -104,7 +95,7 @@ def test_effective_configuration_is_the_services_own(tmp_path: Path) -> None:
     given = {**SMALL, "service": {"max_concurrent_runs": 7}, "monitoring": {"http_port": 0}}
     path.write_text(json.dumps(given), encoding="utf-8")
     service = ConfigManager.load(path, environ={})
-    merged = filters.effective(given, SCHEMA)
+    merged = configuration.effective(given, SCHEMA)
     for section, settings in SCHEMA["properties"].items():
         if section != "$schema":
             assert sorted(merged[section]) == sorted(settings["properties"])
@@ -124,15 +115,15 @@ def test_only_settings_that_need_it_ask_for_a_restart(
     change: dict[str, Any], keys: list[str]
 ) -> None:
     changed = {"github": {**SMALL["github"], **change}}
-    assert filters.restart_keys(changed, json.dumps(SMALL), SCHEMA) == keys
+    assert _restart_keys(changed, json.dumps(SMALL)) == keys
 
 
 @pytest.mark.parametrize("before", ["", "not JSON"])
 def test_a_file_that_is_missing_or_broken_counts_as_the_defaults(before: str) -> None:
-    assert filters.restart_keys(SMALL, before, SCHEMA) == []
+    assert _restart_keys(SMALL, before) == []
     changed = {**SMALL, "monitoring": {"http_port": 0}}
-    assert filters.restart_keys(changed, before, SCHEMA) == ["monitoring.http_port"]
+    assert _restart_keys(changed, before) == ["monitoring.http_port"]
 
 
 def test_credentials_are_named_by_the_schema() -> None:
-    assert "github-token" in filters.credential_names(SCHEMA)
+    assert "github-token" in configuration.credential_names(SCHEMA)
