@@ -75,6 +75,14 @@ def test_invalid_configuration_is_refused_before_the_host_is_touched(preview: Pr
     assert TOKEN not in said
 
 
+def test_variable_that_was_meant_to_be_another_is_refused(preview: Preview) -> None:
+    said = preview(
+        claude_flow_github_tokn=TOKEN,
+        claude_flow_config={"github": {"repositories": ["octo/widgets"]}},
+    )
+    assert "claude_flow_github_tokn: no variable of the role; did you mean" in said
+
+
 def test_unknown_secret_is_refused_without_showing_it(preview: Preview) -> None:
     said = preview(
         claude_flow_credentials={"githubtoken": TOKEN},

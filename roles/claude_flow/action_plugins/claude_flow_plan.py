@@ -89,8 +89,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
                 "claude_flow_credentials has names the service does not know: "
                 f"{', '.join(unknown)}; it knows {', '.join(known)}"
             )
-        names = [name for name in task_vars if name.startswith(_PREFIX)]
-        found += variables.faults(names, [*options(), *internals()], schema)
+        names = {name for name in task_vars if name.startswith(_PREFIX)} - set(internals())
+        found += variables.faults(names, options(), schema)
         if not found:
             found = self._shared_work(given, schema, task_vars)
         return found

@@ -41,8 +41,8 @@ def endpoints(
     The loopback is left out: what is there may well start later.
     """
     found = []
-    for name, url, by_proxy in _addresses(effective, database_url):
-        host, port = _place(url)
+    for setting, url, by_proxy in _addresses(effective, database_url):
+        name, (host, port) = setting, _place(url)
         if by_proxy and proxy and not _is_excepted(host, no_proxy):
             name, (host, port) = "claude_flow_proxy", _place(proxy)
         if host and not any(fnmatch(host, pattern) for pattern in _LOOPBACK):
@@ -50,9 +50,7 @@ def endpoints(
     return [item for index, item in enumerate(found) if item not in found[:index]]
 
 
-def _addresses(
-    effective: Mapping[str, Any], database_url: str
-) -> Iterator[tuple[str, str, bool]]:
+def _addresses(effective: Mapping[str, Any], database_url: str) -> Iterator[tuple[str, str, bool]]:
     yield "github.api_url", effective["github"]["api_url"], True
     yield "github.git_base_url", effective["github"]["git_base_url"], True
     if database_url:

@@ -48,6 +48,4 @@ def _pinned(path: Path, name: str) -> str:
 def _files(top: Path) -> list[Path]:
     if top.is_file():
         return [top]
-    return [
-        path for path in top.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    ]
+    return [path for path in top.rglob("*") if path.is_file() and "__pycache__" not in path.parts]

@@ -40,13 +40,22 @@ options:
     description: The service's user and group.
     type: str
     required: true
+  users:
+    description: Users that there must be.
+    type: list
+    elements: str
+    default: []
+  home:
+    description: Their home directory.
+    type: str
+    default: /
   packages:
     description: Debian packages that must be there.
     type: list
     elements: str
     default: []
   directories:
-    description: Directories with C(path), C(mode), C(owner) and C(group); the latter are O(user) unless given.
+    description: Directories with C(path), C(mode), C(owner), C(group); O(user)'s by default.
     type: list
     elements: dict
     default: []
@@ -98,6 +107,7 @@ _LEAST_SYSTEMD = 252
 _LEAST_DEBIAN = 12
 _LEAST_PYTHON = (3, 11)
 _CONNECT_SECONDS = 5.0
+_MODE = 0o644  # of what the role writes for everybody to read
 
 
 def main() -> None:
@@ -109,6 +119,8 @@ def main() -> None:
             "version": {"type": "str", "required": True},
             "plan": {"type": "dict", "required": True},
             "user": {"type": "str", "required": True},
+            "users": names,
+            "home": {"type": "str", "default": "/"},
             "packages": names,
             "directories": {"type": "list", "elements": "dict", "default": []},
             "shared": names,
@@ -157,15 +169,14 @@ def look(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "has_node": all(shutil.which(name) for name in ("node", "npm")),
         "agents_installed": has_agents(agents(paths["agents"]), plan["agents"]),
         "missing_packages": missing_packages(wanted["packages"]),
+        "unfit_users": [name for name in wanted["users"] if not is_user(name, wanted["home"])],
         "unfit_directories": [item for item in directories if not is_fit(item)],
-        "unfit_shared": [
-            path for path in wanted["shared"] if not is_fit({"path": path, **shared})
-        ],
+        "unfit_shared": [path for path in wanted["shared"] if not is_fit({"path": path, **shared})],
         "digests": {path: digest(Path(path)) for path in wanted["files"]},
         "unfit_links": [
             {"path": path, "target": target}
             for path, target in wanted["links"].items()
-            if not (os.path.islink(path) and os.readlink(path) == target)
+            if not (Path(path).is_symlink() and str(Path(path).readlink()) == target)
         ],
         "outdated_credentials": outdated(paths["credentials"], wanted["credentials"]),
         "outdated_installing": outdated(paths["installing"], wanted["installing"]),
@@ -183,11 +194,11 @@ def all_faults(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     if facts["is_installed"]:
         return faults
     if version != checkout:
-        return [
-            *faults,
+        faults.append(
             f"claude_flow_version is {version}, but that release is not installed on this host and "
-            f"the checkout is {checkout}: deploy it from a checkout of its own",
-        ]
+            f"the checkout is {checkout}: deploy it from a checkout of its own"
+        )
+        return faults
     if "disk" not in skip:
         faults += disk_faults(wanted["free_bytes"])
     if "network" not in skip:
@@ -290,7 +301,9 @@ def agents(prefix: Path) -> dict[str, str]:
         *packages.glob("@anthropic-ai/claude-code-linux-*/package.json"),
     ]:
         try:
-            found[str(manifest.parent.relative_to(packages))] = json.loads(_text(manifest))["version"]
+            found[str(manifest.parent.relative_to(packages))] = json.loads(_text(manifest))[
+                "version"
+            ]
         except (ValueError, KeyError):
             continue  # not there, or half there: npm has to see to it
     return found
@@ -322,6 +335,15 @@ def missing_packages(names: list[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
+def is_user(name: str, home: str) -> bool:
+    """Whether a user is there that has this home and cannot log in."""
+    try:
+        user, group = pwd.getpwnam(name), grp.getgrnam(name)
+    except KeyError:
+        return False
+    return (user.pw_dir, user.pw_shell, user.pw_gid) == (home, "/usr/sbin/nologin", group.gr_gid)
+
+
 def is_fit(wanted: Mapping[str, str]) -> bool:
     """Whether a directory is there with its owner, group and mode."""
     try:
@@ -343,7 +365,7 @@ def digest(path: Path) -> str:
         content = path.read_bytes()
     except OSError:
         return ""
-    fit = stat.S_ISREG(seen.st_mode) and stat.S_IMODE(seen.st_mode) == 0o644
+    fit = stat.S_ISREG(seen.st_mode) and stat.S_IMODE(seen.st_mode) == _MODE
     return hashlib.sha256(content).hexdigest() if fit and seen.st_uid == seen.st_gid == 0 else ""
 
 

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_flow.config import ConfigManager
-from tests.unit.role.loading import load
+from tests.unit.role.loading import ROOT, load
 
-ROOT = Path(__file__).resolve().parents[3]
 SCHEMA: dict[str, Any] = json.loads(
     (ROOT / "schemas" / "config.schema.json").read_text(encoding="utf-8")
 )
@@ -38,6 +37,12 @@ JSON = st.recursive(
 configuration = load("judgement/configuration.py")
 host = load("library/claude_flow_host.py")
 TOKEN = ["github-token"]
+
+
+def _restart_keys(config: Any, before: str) -> list[str]:
+    values = json.loads(json.dumps(configuration.restart_values(config, SCHEMA)))
+    found: list[str] = host.restart_keys(before, values)
+    return found
 
 
 def test_a_small_configuration_has_no_faults() -> None:
@@ -127,3 +132,33 @@ def test_a_file_that_is_missing_or_broken_counts_as_the_defaults(before: str) ->
 
 def test_credentials_are_named_by_the_schema() -> None:
     assert "github-token" in configuration.credential_names(SCHEMA)
+
+
+def test_an_older_name_is_told_todays() -> None:
+    config = {**SMALL, "claude_flow": {"install_command": "npm"}}
+    config["github"] = {**SMALL["github"], "owner": "octo"}
+    assert configuration.faults(config, SCHEMA, TOKEN) == [
+        "claude_flow.install_command: an older name; the role does it by itself today",
+        "github.owner: an older name; it is github.repositories today",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("github", "credentials", "fault"),
+    [
+        ({}, [], "github.token: no credential for GitHub; "),
+        ({"app": {"id": 1, "installation_id": 2}}, [], "github.app.id: the App's key is missing; "),
+        ({"app": {"id": 1, "installation_id": 2}}, ["github-app-key"], None),
+        ({"app": {"id": 1}}, ["github-app-key"], "github.app.id, github.app.installation_id, "),
+        ({"app": {"id": 1, "installation_id": 2}}, ["github-app-key", *TOKEN], "github.app.id, "),
+        ({"token_file": "/etc/token"}, [], None),
+        ({"webhook": {"enabled": True}}, TOKEN, "github.webhook.secret_file: "),
+        ({"webhook": {"enabled": True}}, [*TOKEN, "github-webhook-secret"], None),
+    ],
+)
+def test_secrets_count_that_are_handed_over_beside_the_configuration(
+    github: dict[str, Any], credentials: list[str], fault: str | None
+) -> None:
+    config = {"github": {**SMALL["github"], **github}}
+    found = configuration.faults(config, SCHEMA, credentials)
+    assert [line[: len(fault)] for line in found] == [fault] if fault else found == []
