@@ -1,0 +1,238 @@
+"""Attempts in real units: what an agent can do there, and what it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_flow.errors import ServiceError
+from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.unit_files import instance_of, unit_of
+from claude_flow.execution.units import UnitExecution
+from claude_flow.model.issue import IssueRef
+from claude_flow.ports import (
+    AgentCommand,
+    AgentPlaces,
+    AgentTask,
+    Limits,
+    ProcessEnded,
+    Progress,
+    Verdict,
+)
+from claude_flow.systemd.manager import SystemdUnits
+
+STATE = Path("/var/lib/claude-flow")
+PROBE = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
+WAITING = ("sh", "-c", "echo up; exec sleep 600")
+LIMITS = Limits(timeout_seconds=280, stall_timeout_seconds=280)
+
+
+class Lines:
+    """An ``AgentOutput`` that only keeps the lines."""
+
+    progress = Progress()
+    fatal = None
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def feed(self, line: str) -> None:
+        self.lines.append(line)
+
+    def verdict(self, ended: ProcessEnded) -> Verdict:
+        raise NotImplementedError(ended)
+
+
+class Attempt:
+    """One attempt in a unit of its own."""
+
+    def __init__(self) -> None:
+        self.run_id = f"host-1-{uuid.uuid4().hex[:10]}"
+        self.workspace = STATE / "workspaces" / self.run_id
+        self.run_directory = STATE / "runs" / self.run_id
+        self.scratch = self.run_directory / "1/scratch"
+        self.unit = unit_of(instance_of(self.run_id, 1))
+        self.output = Lines()
+        places = AgentPlaces(self.workspace, self.run_directory / "repo.git", STATE / "repos")
+        for directory in (self.workspace, places.repository):
+            directory.mkdir(parents=True)
+        self.execution = UnitExecution(
+            UnitControl(UnitSettings(runs_directory=STATE / "runs"), SystemdUnits()),
+            places=lambda _: places,
+            is_wanted=lambda _: False,
+            clock=lambda: datetime.now(UTC),
+        )
+
+    async def run(self, *argv: str, **environment: str) -> ProcessEnded:
+        issue = IssueRef.parse("octo/widgets#7")
+        task = AgentTask(self.run_id, 1, issue, self.workspace, self.scratch, "do it")
+        home, temporary = self.scratch / "home", self.scratch / "tmp"
+        command = AgentCommand(
+            argv,
+            {
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "HOME": str(home),
+                "TMPDIR": str(temporary),
+                **environment,
+            },
+            "",
+            {},
+            directories=(home, temporary),
+        )
+        return await self.execution.run(task, command, LIMITS, self.output, lambda _: None)
+
+    async def probe(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """What the probe told, by try."""
+        ended = await self.run(sys.executable, "-c", PROBE, *arguments)
+        assert ended.exit_code == 0, ended
+        told = [json.loads(line) for line in self.output.lines]
+        return {answer["try"]: answer for answer in told}
+
+    def remove(self) -> None:
+        shutil.rmtree(self.workspace)
+        shutil.rmtree(self.run_directory)
+
+
+@pytest.fixture
+def attempt() -> Iterator[Attempt]:
+    attempt = Attempt()
+    yield attempt
+    attempt.remove()
+
+
+@pytest.fixture
+def other() -> Iterator[Attempt]:
+    other = Attempt()
+    yield other
+    other.remove()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("waited for nothing")
+
+
+def service_pid() -> int:
+    pid = SystemdUnits().state("claude-flow.service").main_pid
+    assert pid is not None, "the service has to run"
+    return pid
+
+
+async def test_every_tool_of_a_build_works(attempt: Attempt) -> None:
+    answers = await attempt.probe("tools")
+    assert len(answers) == 8
+    assert [answer for answer in answers.values() if not answer["went"]] == []
+    assert (attempt.workspace / "made-in-workspace").read_text() == "was here"
+
+
+async def test_it_reaches_neither_the_service_nor_another_attempt(
+    attempt: Attempt, other: Attempt
+) -> None:
+    (other.workspace / "secret").write_text("of another run")
+    neighbour = asyncio.create_task(other.run(*WAITING, KEY="sk-other"))
+    await until(lambda: other.output.lines == ["up"])
+    pids = [service_pid(), *SystemdUnits().usage(other.unit).pids]
+    assert len(pids) >= 3
+    processes = [
+        f"{name}={path}"
+        for pid in pids
+        for name, path in (
+            ("read", f"/proc/{pid}/environ"),
+            ("read", f"/proc/{pid}/cwd"),
+            ("read", f"/proc/{pid}/root/etc/hostname"),
+            ("trace", str(pid)),
+            ("see", str(pid)),
+        )
+    ]
+    files = [
+        *(f"read={STATE / name}" for name in ("state.db", "status.json", "repos", "host-id")),
+        f"read={other.workspace}",
+        f"read={other.workspace}/secret",
+        f"read={other.run_directory}/1/stdout.log",
+        f"read=/proc/1/root{other.workspace}/secret",
+        f"read={UnitSettings(runs_directory=STATE).units_directory}",
+        *(f"read=/etc/claude-flow/{name}" for name in ("config.json", "credentials")),
+        *(f"read={path}" for path in ("/run/credentials", "/run/claude-flow/api-token")),
+        *(f"read={path}" for path in ("/etc/shadow", "/root")),
+    ]
+    writes = [
+        *(f"write={path}/x" for path in ("/etc", "/usr/bin", "/run", "/opt/claude-flow", STATE)),
+        f"write={attempt.run_directory}/1/x",
+        f"write={STATE}/attempt/spec.json",
+    ]
+    others = ["root", "setuid", "setuid file", "unshare", "metadata", f"kill={pids[0]}"]
+    answers = await attempt.probe("walls", *processes, *files, *writes, *others)
+    assert len(answers) == len({*processes, *files, *writes, *others})
+    assert [answer for answer in answers.values() if answer["went"]] == []
+    neighbour.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await neighbour
+
+
+async def test_what_an_agent_closed_can_be_read_and_removed(attempt: Attempt) -> None:
+    script = (
+        "mkdir -p deep/er && echo x > deep/er/file && chmod 000 deep/er/file deep/er deep;"
+        "mkdir sticky && echo x > sticky/file && chmod 1700 sticky && chmod 400 sticky/file;"
+        'mkdir -p "$HOME/closed" && chmod 000 "$HOME/closed";'
+        "ln -s /etc link; echo done"
+    )
+    ended = await attempt.run("sh", "-c", script)
+    assert (ended.exit_code, attempt.output.lines) == (0, ["done"])
+    assert (attempt.workspace / "deep/er/file").read_text() == "x\n"
+    assert not (attempt.scratch / "home").exists()
+    attempt.remove()
+    attempt.workspace.mkdir()
+    attempt.run_directory.mkdir()
+
+
+async def test_nothing_of_it_is_left(attempt: Attempt) -> None:
+    script = "setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' & echo started"
+    ended = await attempt.run("sh", "-c", script)
+    assert ended.exit_code == 0
+    assert SystemdUnits().usage(attempt.unit).pids == ()
+    assert SystemdUnits().state(attempt.unit).active == "inactive"
+
+
+async def test_the_models_key_is_in_no_property_of_the_unit(attempt: Attempt) -> None:
+    running = asyncio.create_task(
+        attempt.run("sh", "-c", 'echo "${#KEY}"; exec sleep 600', KEY="sk-very-secret")
+    )
+    await until(lambda: attempt.output.lines == ["14"])
+    shown = await asyncio.to_thread(
+        subprocess.check_output, ["systemctl", "show", attempt.unit], text=True
+    )
+    assert "User=claude-flow-agent" in shown.splitlines()
+    assert "sk-very-secret" not in shown
+    assert "github-token" not in shown
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_an_end_by_somebody_elses_hand_is_told(attempt: Attempt) -> None:
+    running = asyncio.create_task(attempt.run(*WAITING))
+    await until(lambda: attempt.output.lines == ["up"])
+    await asyncio.to_thread(SystemdUnits().stop, attempt.unit, timeout_seconds=60)
+    ended = await running
+    assert (ended.exit_code, ended.stopped) == (143, None)
+
+
+@pytest.mark.parametrize("unit", ["ssh.service", "claude-flow.service"])
+def test_no_other_unit_is_the_services_to_start(unit: str) -> None:
+    assert os.geteuid() != 0
+    with pytest.raises(ServiceError, match="does not let this user"):
+        SystemdUnits().stop(unit, timeout_seconds=20)
