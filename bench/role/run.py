@@ -34,7 +34,7 @@ _CONFIGURATION = {
 def main() -> int:
     """Deploy, measure, print, and leave with 1 above the ratio that is promised."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", type=Path, help="the state directory of tools/target.py")
+    parser.add_argument("target", type=Path, help="the state directory of tools/targets")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     inventory = write_inventory(arguments.target)

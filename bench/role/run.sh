@@ -5,6 +5,6 @@ set -eu
 cd "$(dirname "$0")/../.."
 tools/setup.sh dev
 target=.cache/bench-role
-trap '.venv/bin/python tools/target.py destroy --state "$target"' EXIT
-.venv/bin/python tools/target.py create --state "$target"
+trap '.venv/bin/python -m tools.targets destroy --state "$target"' EXIT
+.venv/bin/python -m tools.targets create --state "$target"
 .venv/bin/python -m bench.role.run "$target" "$@"

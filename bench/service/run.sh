@@ -9,8 +9,8 @@ if [ -d /run/systemd/system ]; then
 fi
 tools/setup.sh dev
 target=.cache/bench-service
-trap '.venv/bin/python tools/target.py destroy --state "$target"' EXIT
-.venv/bin/python tools/target.py create --state "$target"
+trap '.venv/bin/python -m tools.targets destroy --state "$target"' EXIT
+.venv/bin/python -m tools.targets create --state "$target"
 in_target() {
     ssh -q -p "$(cat "$target/ssh_port")" -i "$target/ssh_key" -o UserKnownHostsFile=/dev/null \
         -o StrictHostKeyChecking=no root@127.0.0.1 "$@"
