@@ -4,7 +4,16 @@
 set -eu
 prompt=$(cat)
 case $prompt in *'exclamation mark'*) ;; *) exit 1 ;; esac
-case $prompt in *'take your time'*) sleep 10 ;; esac
+case $prompt in
+    *'take your time'*) sleep 10 ;;
+    *'wait until you may'*)
+        # A test lets it go on; no longer than any test can take.
+        for _ in $(seq 600); do
+            [ ! -e /usr/local/share/claude-flow-test-agent-may ] || break
+            sleep 1
+        done
+        ;;
+esac
 printf '#include <stdio.h>\nint main(void) { return puts("built and run") < 0; }\n' > "$TMPDIR/try.c"
 cc -o "$TMPDIR/try" "$TMPDIR/try.c"
 "$TMPDIR/try"
