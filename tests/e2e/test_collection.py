@@ -52,7 +52,7 @@ def test_collection_holds_what_it_deploys_and_is_used_by_its_full_name(tmp_path:
     assert not any(name.startswith(("tests", "molecule", ".")) for name in names)
 
     place = tmp_path / "collections"
-    arguments = ["collection", "install", "--offline", "-p", str(place), str(archive)]
+    arguments = ["collection", "install", "--offline", "--force", "-p", str(place), str(archive)]
     code, said = _run("ansible-galaxy", *arguments, directory=tmp_path)
     assert code == 0, said
     host = {
