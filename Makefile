@@ -27,7 +27,7 @@ lint: ## style, types, layers, the role
 
 unit: ## the tests, without the container
 	@tools/setup.sh dev
-	.venv/bin/pytest -n 4
+	.venv/bin/pytest -n 4 --dist worksteal
 
 molecule: ## the role, on a real systemd in containers
 	@tools/setup.sh dev
