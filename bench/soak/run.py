@@ -32,9 +32,8 @@ SAMPLE_ATTEMPTS = 20
 SUCCEEDS = "Path('made.txt').write_text(os.environ['CLAUDE_FLOW_RUN_ID'])"
 FAILS_ONCE = f"""\
 {SUCCEEDS}
-tried = Path(os.environ["TMPDIR"]).parents[2] / "tried"
-if not tried.exists():
-    tried.touch()
+attempt = Path(os.environ["TMPDIR"]).parents[1].name
+if attempt == "1":
     sys.exit(1)
 """
 

@@ -52,6 +52,8 @@ class _End:
     failure: ModelFailure | None = None
     session_id: str | None = None
     work: Work | None = None
+    max_attempts: int | None = None
+    """How often the run is tried at most, None where the repository does not say."""
     was_claimed: bool = True
 
 
@@ -109,7 +111,8 @@ class AttemptRunner:
         except EngineError:
             raise
         except ClaudeFlowError as error:
-            return self._failed(error)
+            tries = await steps.step("tries", lambda: self.worker.max_attempts(run))
+            return replace(self._failed(error), max_attempts=tries)
         if work.reason is not None:
             return self._end(work, work.reason, work.detail)
         return await self._publish(run, admitted, work, steps)
@@ -173,8 +176,8 @@ class AttemptRunner:
             end.session_id,
         )
         policy = self.retries()
-        if end.work is not None and end.work.max_attempts is not None:
-            policy = replace(policy, max_attempts=end.work.max_attempts)
+        if end.max_attempts is not None:
+            policy = replace(policy, max_attempts=end.max_attempts)
         following = after_attempt(
             apply(run, ended), end.failure, policy, now=self.clock(), draw=self.draw()
         )
@@ -257,6 +260,7 @@ class AttemptRunner:
             work.failure,
             work.session_id,
             work,
+            work.max_attempts,
         )
 
     async def _enter(self, run: Run, phase: Phase) -> None:

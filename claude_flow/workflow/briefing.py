@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from claude_flow.errors import CommittedFileError
-from claude_flow.model.issue import Issue
+from claude_flow.model.issue import Issue, Repository
 from claude_flow.model.run import Run
 from claude_flow.ports import Comment, Gate, Workspace, Workspaces
 from claude_flow.workflow import texts
@@ -49,7 +49,7 @@ class Briefing:
 
     async def brief(self, run: Run, issue: Issue, target: Target, workspace: Workspace) -> Brief:
         """What the attempt is to do. Raises WorkflowFileError, WorkspaceError or a GitHubError."""
-        plan = await self.plan(target)
+        plan = await self.plan(target.repository, target.base_branch)
         comments = await self.patience.call(self.gate.trusted_comments, run.issue)
         return Brief(plan, variables(run, issue, comments, carries_on=workspace.carries_on))
 
@@ -67,12 +67,12 @@ class Briefing:
             return prompt
         return f"{prompt}\n\n---\n\n{texts.feedback(feedback)}"
 
-    async def plan(self, target: Target) -> Plan:
+    async def plan(self, repository: Repository, default_branch: str) -> Plan:
         """What holds for the repository now. Raises WorkflowFileError or WorkspaceError."""
         operator = self.operator()
         try:
             content = await self.workspaces.committed_file(
-                target.repository, target.base_branch, operator.path, max_bytes=MAX_BYTES
+                repository, default_branch, operator.path, max_bytes=MAX_BYTES
             )
         except CommittedFileError as error:
             raise invalid(operator.path, [Fault(1, error.message)]) from error

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from claude_flow import journal
-from claude_flow.errors import WorkflowFileError, WorkspaceError
+from claude_flow.errors import GitHubError, WorkflowFileError, WorkspaceError
 from claude_flow.model.issue import Issue
 from claude_flow.model.run import Phase, Run
 from claude_flow.model.transitions import carries_on
@@ -109,11 +109,21 @@ class Worker:
     async def before_remove(self, run: Run, work: Work) -> None:
         """Have the repository's hook run, if it has one; the workspace goes in any case."""
         try:
-            plan = await self.briefing.plan(work.target)
+            plan = await self.briefing.plan(work.target.repository, work.target.base_branch)
         except (WorkflowFileError, WorkspaceError) as error:
             _log.warning("no hook runs before the workspace of %s goes: %s", run.id, error)
             return
         await hooks.before_remove(self.commands, self._task(run, work.workspace, ""), plan.hooks)
+
+    async def max_attempts(self, run: Run) -> int | None:
+        """How often the run is tried at most, as its repository says now; None if it cannot."""
+        try:
+            info = await self.patience.call(self.github.repository, run.issue.repository)
+            plan = await self.briefing.plan(info.repository, info.default_branch)
+        except (GitHubError, WorkflowFileError, WorkspaceError) as error:
+            _log.warning("the workflow file says nothing of %s: %s", run.id, error)
+            return None
+        return plan.numbers.max_attempts
 
     async def _target(self, run: Run) -> Target:
         info = await self.patience.call(self.github.repository, run.issue.repository)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from claude_flow.errors import WorkspaceError
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Reason
 from claude_flow.testing.fake_execution import Edit, Scenario
@@ -73,6 +74,31 @@ def test_its_number_of_attempts_counts(scene: Scene) -> None:
     scene.scenario = Scenario((), exit_code=3)
     run = scene.ended(scene.submitted())
     assert (run.reason, run.attempt) == (Reason.ATTEMPTS_EXHAUSTED, 1)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_so_it_does_where_an_attempt_dies_of_an_error(scene: Scene, attempts: int) -> None:
+    scene.operator = replace(OPERATOR, allowed=OPERATOR.allowed | {"max_attempts"})
+    text = f"---\nmax_attempts: {attempts}\nhooks: {{before_run: 'false'}}\n---\n"
+    scene.workspaces.server.seed(WIDGETS, {PATH: text})
+    scene.scenario = Scenario((), exit_code=1)  # the hook's
+    run = scene.ended(scene.submitted())
+    assert (run.reason, run.attempt) == (Reason.ATTEMPTS_EXHAUSTED, attempts)
+    assert "before_run failed" in (run.detail or "")
+
+
+def test_so_it_does_where_no_workspace_can_be_made(scene: Scene) -> None:
+    scene.workspaces.server.seed(WIDGETS, {PATH: "---\nmax_attempts: 1\n---\n"})
+    scene.workspaces.fail_next("prepare", WorkspaceError("no space left on device"))
+    run = scene.ended(scene.submitted())
+    assert (run.reason, run.attempt) == (Reason.ATTEMPTS_EXHAUSTED, 1)
+
+
+def test_where_it_cannot_be_read_the_operators_number_counts(scene: Scene) -> None:
+    scene.workspaces.fail_next("prepare", WorkspaceError("no space left on device"))
+    scene.workspaces.fail_next("committed_file", WorkspaceError("there is no mirror yet"))
+    run = scene.ended(scene.submitted())
+    assert (run.reason, run.attempt) == (Reason.PULL_REQUEST_OPENED, 2)
 
 
 def test_strangers_comments_reach_no_agent(scene: Scene) -> None:
