@@ -1,4 +1,4 @@
-"""Writes docs/reference/configuration.md and workflow.md from their schemas.
+"""Writes docs/reference/configuration.md and workflow.md from their schemas, and the role's README.
 
 ``python tools/reference.py`` writes them; with ``--check`` it only says whether they are current.
 """
@@ -14,10 +14,13 @@ from typing import Any
 
 from claude_flow.config import Schema, Setting, config_schema
 from claude_flow.workflow_file.document import schema as workflow_schema
+from tools import role_readme
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
 PAGE = REFERENCE / "configuration.md"
 WORKFLOW_PAGE = REFERENCE / "workflow.md"
+ROLE_PAGE = ROOT / "roles" / "claude_flow" / "README.md"
 
 HEAD = """\
 # Configuration reference
@@ -170,6 +173,7 @@ def main() -> int:
     pages = {
         PAGE: page(config_schema()),
         WORKFLOW_PAGE: workflow_page(workflow_schema()),
+        ROLE_PAGE: role_readme.page(),
     }
     if not parser.parse_args().check:
         for path, text in pages.items():
@@ -178,7 +182,10 @@ def main() -> int:
         return 0
     old = [path for path, text in pages.items() if _read(path) != text]
     for path in old:
-        print(f"{path.name} is not current: run python tools/reference.py", file=sys.stderr)
+        print(
+            f"{path.relative_to(ROOT)} is not current: run python tools/reference.py",
+            file=sys.stderr,
+        )
     return 1 if old else 0
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from tests.unit.role.loading import load
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "claude_flow"
@@ -24,6 +27,9 @@ OPTIONS: dict[str, Any] = _yaml(ROLE / "meta" / "argument_specs.yml")["argument_
 ]
 
 
+HOST = "library/claude_flow_host.py"
+
+
 def test_defaults_and_argument_specs_name_the_same_variables() -> None:
     assert sorted(DEFAULTS) == sorted(OPTIONS)
 
@@ -31,6 +37,46 @@ def test_defaults_and_argument_specs_name_the_same_variables() -> None:
 @pytest.mark.parametrize("name", sorted(DEFAULTS))
 def test_default_is_the_specified_one(name: str) -> None:
     assert OPTIONS[name]["default"] == DEFAULTS[name]
+
+
+def test_defaults_are_what_ansible_takes_for_the_specified_types_without_converting_them() -> None:
+    result = ArgumentSpecValidator(OPTIONS).validate(DEFAULTS)
+    assert result.error_messages == []
+    for name, default in DEFAULTS.items():
+        taken = result.validated_parameters[name]
+        assert (type(taken), taken) == (type(default), default), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("claude_flow_state", "gone"),
+        ("claude_flow_purge", "perhaps"),
+        ("claude_flow_tasks_max", "many"),
+        ("claude_flow_config", ["github"]),
+        ("claude_flow_skip_checks", ["weather"]),
+    ],
+)
+def test_what_is_not_of_the_specified_type_or_choices_is_refused(name: str, value: Any) -> None:
+    assert ArgumentSpecValidator(OPTIONS).validate({**DEFAULTS, name: value}).error_messages
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_every_variable_has_a_type_and_a_meaning_and_a_list_the_type_of_its_elements(
+    name: str,
+) -> None:
+    option = OPTIONS[name]
+    assert option["type"] in {"str", "bool", "int", "dict", "list"}
+    assert option["description"]
+    assert ("elements" in option) == (option["type"] == "list")
+
+
+def test_checks_that_can_be_left_out_are_those_that_are_made() -> None:
+    asked = set(re.findall(r'"(\w+)" not in skip', (ROLE / HOST).read_text(encoding="utf-8")))
+    unfit = {"system": {"id": "", "version": "", "name": ""}, "systemd_version": 1, "python": ""}
+    host, choices = load(HOST), OPTIONS["claude_flow_skip_checks"]["choices"]
+    by_host = {name for name in choices if len(host.judge(unfit, skip=[name])) == 2}
+    assert sorted(asked | by_host) == sorted(choices)
 
 
 @pytest.mark.parametrize("name", sorted(DEFAULTS | _yaml(ROLE / "vars" / "main.yml")))
