@@ -33,9 +33,9 @@ molecule: ## the role, on a real systemd in containers
 	@tools/setup.sh dev
 	tools/molecule.sh default invalid_config uninstall
 
-nightly: ## what takes too long for each change: a hundred thousand cases a property, an upgrade
+nightly: ## what takes too long for each change: an upgrade, every wall of the sandbox, a hundred thousand cases a property
 	@tools/setup.sh dev
-	tools/molecule.sh upgrade
+	tools/molecule.sh upgrade hardening
 	CONFIG_PROPERTY_CASES=100000 .venv/bin/pytest -n 4 --timeout 0 tests/unit/config/test_properties.py
 
 bench: ## measure against peers
