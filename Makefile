@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 AGENT ?= scripted
 
-.PHONY: help demo test nightly lint unit molecule lock bench soak clean
+.PHONY: help demo test nightly lint unit molecule vm lock bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -33,9 +33,13 @@ molecule: ## the role, on a real systemd in containers
 	@tools/setup.sh dev
 	tools/molecule.sh default invalid_config uninstall
 
-nightly: ## what takes too long for each change: an upgrade, every wall of the sandbox, a hundred thousand cases a property
-	@tools/setup.sh dev
-	tools/molecule.sh upgrade hardening
+vm: ## the role on a virtual machine: memory limits, reboots, power cuts
+	@tools/setup.sh vm
+	tools/molecule.sh vm
+
+nightly: ## what takes too long for each change: an upgrade, a virtual machine, every wall of the sandbox, a hundred thousand cases a property
+	@tools/setup.sh vm
+	tools/molecule.sh upgrade hardening vm
 	CONFIG_PROPERTY_CASES=100000 .venv/bin/pytest -n 4 --timeout 0 tests/unit/config/test_properties.py
 
 bench: ## measure against peers

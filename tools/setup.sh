@@ -1,12 +1,12 @@
 #!/bin/sh
 # Sets up what the project needs, once: Debian packages, then a virtual environment in .venv.
-# Usage: tools/setup.sh runtime|dev|agents
-#   dev: everything the tests and linters need as well; agents: the real agents' CLIs, in .cache
+# Usage: tools/setup.sh runtime|dev|vm|agents
+#   dev: everything the tests and linters need as well; vm: what a virtual machine takes beside that;
+#   agents: the real agents' CLIs, in .cache
 set -eu
 
 cd "$(dirname "$0")/.."
-flavour=${1:?usage: tools/setup.sh runtime|dev|agents}
-requirements=requirements/$flavour.txt
+flavour=${1:?usage: tools/setup.sh runtime|dev|vm|agents}
 venv=.venv
 
 say() { printf '%s\n' "$*" >&2; }
@@ -46,9 +46,14 @@ case $flavour in
         ;;
     runtime) install_packages tools/packages-runtime.txt ;;
     dev) install_packages tools/packages-runtime.txt tools/packages-dev.txt tools/packages-role.txt ;;
+    vm)
+        install_packages tools/packages-runtime.txt tools/packages-dev.txt tools/packages-role.txt tools/packages-vm.txt
+        flavour=dev # the same environment
+        ;;
     *) fail "no such flavour: $flavour" ;;
 esac
 
+requirements=requirements/$flavour.txt
 python=$(command -v python3 || true)
 [ -n "$python" ] || fail "python3 is missing"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "python3 must be 3.11 or newer, not $("$python" -V)"

@@ -27,6 +27,13 @@ _STOPPED = {
         Reason.STALLED,
         "the agent was stopped: for claude_flow.stall_timeout_seconds it said and did nothing",
     ),
+    "out_of_memory": (
+        Reason.AGENT_FAILED,
+        (
+            "the agent was killed: it and what it started needed more memory than "
+            "execution.memory_max_bytes; raise it and run the playbook, or have them need less"
+        ),
+    ),
 }
 _ADVICE = {
     "error_during_execution": "it broke off in the middle; see the attempt's stdout.log",

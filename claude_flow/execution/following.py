@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Self, TypeVar
 
 from claude_flow.errors import ExecutionError
-from claude_flow.execution.limits import STALLED, TIMED_OUT
+from claude_flow.execution.limits import OUT_OF_MEMORY, STALLED, TIMED_OUT
 from claude_flow.execution.logs import LogTail, last_text, size
 from claude_flow.execution.spec import AttemptFiles, AttemptResult
 from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress
@@ -17,7 +17,7 @@ from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress
 FATAL = "fatal"
 
 _STDERR_TAIL_BYTES = 4096
-_OURS = {TIMED_OUT: TIMED_OUT, STALLED: STALLED}
+_OURS = {why: why for why in (TIMED_OUT, STALLED, OUT_OF_MEMORY)}
 _Ended = TypeVar("_Ended")
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 TIMED_OUT = "timed_out"
 STALLED = "stalled"
+OUT_OF_MEMORY = "out_of_memory"
+"""Judged by systemd, for a unit; the others by ``LimitWatch``."""
 
 # Less than this over a whole stall time-out is idling. Measured: Claude Code that waits for a
 # silent API takes up to 0.4 % of a core and 50 B/s, one that is being streamed to 1.5 % or

@@ -122,8 +122,8 @@ class AttemptResult:
 
     ``exit_code`` is 128 + n after signal n. ``stopped`` says why ``claude-flow-run`` ended
     it: ``timed_out``, ``stalled``, ``terminated`` (SIGTERM) or ``orphaned`` (the daemon is
-    gone); None if it ended by itself. ``left`` are the ids of processes that even SIGKILL did
-    not end.
+    gone); or ``out_of_memory``, if the kernel did; None if it ended by itself. ``left`` are the
+    ids of processes that even SIGKILL did not end.
     """
 
     exit_code: int

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from claude_flow.errors import ExecutionError, ServiceError
 from claude_flow.execution.cancellation import to_the_end
+from claude_flow.execution.limits import OUT_OF_MEMORY
 from claude_flow.execution.preparation import give_files, without_set_group_id
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.unit_files import (
@@ -121,7 +122,7 @@ class UnitControl:
     async def end(self, instance: str, files: AttemptFiles) -> AttemptResult:
         """Wait until the unit has ended; how it ended."""
         state = await self._ended(instance)
-        return AttemptResult.read(files.result) or _without_result(files, state)
+        return AttemptResult.read(files.result) or _without_result(state)
 
     async def _ended(self, instance: str) -> UnitState:
         told = False
@@ -198,13 +199,12 @@ def _links(files: AttemptFiles, job: Job) -> Mapping[str, Path]:
     }
 
 
-def _without_result(files: AttemptFiles, state: UnitState) -> AttemptResult:
+def _without_result(state: UnitState) -> AttemptResult:
     """What systemd knows of an agent whose ``claude-flow-run`` could not say how it ended."""
     status = state.exit_status or 0
     match state.result:
         case "oom-kill":
-            _complain(files, "ended for want of memory (execution.memory_max_bytes)")
-            return AttemptResult(_SIGNALLED + (status or _SIGKILL), None)
+            return AttemptResult(_SIGNALLED + (status or _SIGKILL), OUT_OF_MEMORY)
         case "signal" | "core-dump" | "watchdog" | "timeout":
             return AttemptResult(_SIGNALLED + (status or _SIGKILL), None)
         case _:
@@ -212,8 +212,3 @@ def _without_result(files: AttemptFiles, state: UnitState) -> AttemptResult:
                 f"{state.unit} ended without a result: {state.result}, exit status {status}",
                 hint=f"see: journalctl --namespace=* -u {state.unit}",
             )
-
-
-def _complain(files: AttemptFiles, text: str) -> None:
-    with files.stderr.open("a", encoding="utf-8") as stream:
-        stream.write(f"\n[claude-flow: {text}]\n")

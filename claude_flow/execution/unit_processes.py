@@ -9,7 +9,7 @@ from pathlib import Path
 from claude_flow.errors import ExecutionError, ProcessError, ProcessTimedOutError
 from claude_flow.execution.directories import remove
 from claude_flow.execution.following import Marks
-from claude_flow.execution.limits import TIMED_OUT
+from claude_flow.execution.limits import OUT_OF_MEMORY, TIMED_OUT
 from claude_flow.execution.logs import last_text
 from claude_flow.execution.unit_control import Job, UnitControl, is_up, whole
 from claude_flow.execution.unit_files import NO_ATTEMPT, UnitRecord, instance_of, unit_of
@@ -83,6 +83,12 @@ class UnitProcesses:
         if result.stopped == TIMED_OUT:
             raise ProcessTimedOutError(
                 f"{argv[0]} was not done after {timeout_seconds:g} s in {unit_of(instance)}"
+            )
+        if result.stopped == OUT_OF_MEMORY:
+            raise ProcessError(
+                f"{argv[0]} was killed in {unit_of(instance)}: it needed more memory than "
+                "execution.memory_max_bytes",
+                hint="raise execution.memory_max_bytes and run the playbook",
             )
         return Completed(result.exit_code, stdout, stderr)
 

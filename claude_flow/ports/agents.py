@@ -147,7 +147,8 @@ class ProcessEnded:
     """How an attempt's process ended.
 
     ``exit_code`` is 128 + n after signal n, and 127 or 126 if the program could not be started.
-    ``stopped`` is ``timed_out``, ``stalled`` or ``fatal`` if the runner ended it, else None.
+    ``stopped`` is ``timed_out``, ``stalled`` or ``fatal`` if the runner ended it,
+    ``out_of_memory`` if the kernel ended all of it at its limit, else None.
     ``stderr_tail`` is the last 4 KiB of standard error.
     """
 

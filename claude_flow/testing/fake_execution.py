@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from claude_flow.execution.limits import Activity, LimitWatch
+from claude_flow.execution.limits import OUT_OF_MEMORY, Activity, LimitWatch
 from claude_flow.ports import (
     AGENT_PART,
     AgentCommand,
@@ -21,6 +21,7 @@ from claude_flow.ports import (
 
 _STDERR_TAIL_CHARACTERS = 4096
 _SIGTERMED = 143
+_SIGKILLED = 137
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,12 @@ class Pause:
     seconds: float = math.inf
 
 
-Action = Say | Complain | Edit | Pause
+@dataclass(frozen=True, slots=True)
+class RunOutOfMemory:
+    """Be killed by the kernel, as all of a unit is at its limit."""
+
+
+Action = Say | Complain | Edit | Pause | RunOutOfMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ class _Player:
             if stopped is not None:
                 break
         return ProcessEnded(
-            exit_code=scenario.exit_code if stopped is None else _SIGTERMED,
+            exit_code=_exit_code(scenario, stopped),
             stopped=stopped,
             started_at=started_at,
             ended_at=clock(),
@@ -150,6 +156,8 @@ class _Player:
                 (self._task.workspace / path).write_text(text, encoding="utf-8")
             case Pause(seconds):
                 return await self._pause(seconds)
+            case RunOutOfMemory():
+                return OUT_OF_MEMORY
         return None
 
     async def _pause(self, seconds: float) -> str | None:
@@ -162,3 +170,9 @@ class _Player:
                 return stopped
             await asyncio.sleep(min(left, self._watch.seconds_left(self._now())))
         return None
+
+
+def _exit_code(scenario: Scenario, stopped: str | None) -> int:
+    if stopped is None:
+        return scenario.exit_code
+    return _SIGKILLED if stopped == OUT_OF_MEMORY else _SIGTERMED

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import psutil
+
 from claude_flow.errors import ServiceError
 from claude_flow.ports import UnitState
 
@@ -23,6 +25,7 @@ _SUFFIX = ".service"
 class _Unit:
     process: subprocess.Popen[bytes]
     is_forgotten: bool = False
+    ran_out_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,16 @@ class FakeUnits:
         """Send a signal to ``claude-flow-run``, as an administrator might."""
         self._units[unit].process.send_signal(signal)
 
+    def run_out_of_memory(self, unit: str) -> None:
+        """Kill all of it at once, as the kernel does."""
+        known = self._units[unit]
+        known.ran_out_of_memory = True
+        first = psutil.Process(known.process.pid)
+        for process in (first, *first.children(recursive=True)):
+            process.suspend()
+        for process in (*first.children(recursive=True), first):
+            process.kill()
+
     def reset_failed(self, unit: str) -> None:
         """Forget that it failed."""
         self._units[unit].is_forgotten = True
@@ -83,6 +96,8 @@ class FakeUnits:
         result = "success"
         if has_failed and code is not None:
             result = "signal" if code < 0 else "exit-code"
+            if known is not None and known.ran_out_of_memory:
+                result = "oom-kill"
         return UnitState(
             unit=unit,
             load="loaded",

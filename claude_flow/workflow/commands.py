@@ -81,11 +81,19 @@ class Commands:
         if tail.verdict(ended).reason is None:
             _log.info("%s of attempt %d is done", part, task.attempt)
             return None
-        how = f"failed with exit code {ended.exit_code}"
-        if ended.stopped is not None:
-            how = f"was ended: it took longer than {timeout_seconds:g} s"
+        how = _how(ended, timeout_seconds)
         _log.warning("%s of attempt %d %s", part, task.attempt, how)
         return Failed(script, how, self.redact(tail.text))
+
+
+def _how(ended: ProcessEnded, timeout_seconds: float) -> str:
+    match ended.stopped:
+        case None:
+            return f"failed with exit code {ended.exit_code}"
+        case "out_of_memory":
+            return "was killed: it needed more memory than execution.memory_max_bytes"
+        case _:
+            return f"was ended: it took longer than {timeout_seconds:g} s"
 
 
 def _nothing_to_tell(_: Progress) -> None:

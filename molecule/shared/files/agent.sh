@@ -6,6 +6,7 @@ prompt=$(cat)
 case $prompt in *'exclamation mark'*) ;; *) exit 1 ;; esac
 case $prompt in
     *'take your time'*) sleep 10 ;;
+    *'use up the memory'*) python3 -c 'print(len(b"x" * 2**30))' ;;
     *'wait until you may'*)
         # A test lets it go on; no longer than any test can take.
         for _ in $(seq 600); do

@@ -86,6 +86,7 @@ def test_success_is_judged_by_words_and_exit_code(
     [
         ("timed_out", Reason.TIMED_OUT, "claude_flow.timeout_seconds"),
         ("stalled", Reason.STALLED, "claude_flow.stall_timeout_seconds"),
+        ("out_of_memory", Reason.AGENT_FAILED, "execution.memory_max_bytes"),
     ],
 )
 def test_a_stop_counts_before_all_words(stopped: str, reason: Reason, key: str) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.errors import ExecutionError
+from claude_flow.errors import ExecutionError, ProcessError
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.execution.units import UnitExecution
 from claude_flow.model.issue import IssueRef
 from claude_flow.ports import (
@@ -184,6 +185,32 @@ async def test_one_that_was_killed_with_its_watcher_tells_the_signal(host: Host)
     ended = await running
     assert (ended.exit_code, ended.stopped) == (137, None)
     assert host.units.state(UNIT).active == "inactive", "systemd is told that it was seen"
+
+
+async def test_one_that_was_killed_for_want_of_memory_tells_that(host: Host) -> None:
+    running = asyncio.create_task(host.run(f"echo 'npm error: who cares' >&2; {WAITING}"))
+    await until(host.says("begun"))
+    host.units.run_out_of_memory(UNIT)
+    ended = await running
+    assert (ended.exit_code, ended.stopped) == (137, "out_of_memory")
+    assert host.units.state(UNIT).active == "inactive", "systemd is told that it was seen"
+    again = await host.run("echo another agent")
+    assert again.stopped == "out_of_memory", "the next daemon is told the same"
+
+
+async def test_a_helper_that_was_killed_for_want_of_memory_says_so(host: Host) -> None:
+    control = UnitControl(host.settings, host.units)
+    processes = UnitProcesses(control, RUN, host.places, clock=host.clock)
+    running = asyncio.create_task(
+        processes.run(
+            ("sleep", "60"), cwd=host.task.workspace, env=dict(os.environ), timeout_seconds=60
+        )
+    )
+    unit = f"claude-flow-run@{RUN}-0-workspace.service"
+    await until(lambda: host.units.running("*") == [unit])
+    host.units.run_out_of_memory(unit)
+    with pytest.raises(ProcessError, match=r"sleep was killed .*execution\.memory_max_bytes"):
+        await running
 
 
 async def test_a_run_that_nobody_wants_any_more_is_stopped(host: Host) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Reason
 from claude_flow.ports import AgentSession, AgentTask
-from claude_flow.testing.fake_execution import Edit, Pause, Say, Scenario
+from claude_flow.testing.fake_execution import Edit, Pause, RunOutOfMemory, Say, Scenario
 from claude_flow.workflow_file import OnFailure, Verify
 from tests.unit.workflow.test_attempt import OPERATOR, WIDGETS, Scene, scene
 
@@ -98,6 +98,15 @@ def test_a_check_that_takes_too_long_fails(scene: Scene) -> None:
     scene.ended(scene.submitted())
     (pull,) = scene.people.pull_requests(WIDGETS)
     assert "`sleep 1000` was ended: it took longer than 0.2 s" in pull.body
+
+
+def test_a_check_that_takes_too_much_memory_fails(scene: Scene) -> None:
+    verify(scene, "make test", rounds=0)
+    play(scene, {"verify-1-1": Scenario((RunOutOfMemory(),))})
+    scene.ended(scene.submitted())
+    (pull,) = scene.people.pull_requests(WIDGETS)
+    assert "`make test` was killed: it needed more memory" in pull.body
+    assert "execution.memory_max_bytes" in pull.body
 
 
 def test_an_agent_that_failed_is_not_checked(scene: Scene) -> None:
