@@ -196,6 +196,8 @@ def view_of(
     if places is not None:
         writable.append(places.repository)
         readable.append(places.objects)
+        if places.large_files is not None:
+            readable.append(places.large_files)
     if task.resume is not None:
         writable.append(task.resume.scratch)
     named = files_of(command.argv)

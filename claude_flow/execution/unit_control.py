@@ -187,7 +187,7 @@ def is_up(state: UnitState) -> bool:
 
 def _links(files: AttemptFiles, job: Job) -> Mapping[str, Path]:
     """What the unit's template binds, by the names it knows."""
-    return {
+    links = {
         "workspace": job.places.workspace,
         "repository": job.places.repository,
         "objects": job.places.objects,
@@ -197,6 +197,9 @@ def _links(files: AttemptFiles, job: Job) -> Mapping[str, Path]:
         "stderr": files.stderr,
         "result": files.result,
     }
+    if job.places.large_files is not None:
+        links["large-files"] = job.places.large_files
+    return links
 
 
 def _without_result(state: UnitState) -> AttemptResult:

@@ -31,12 +31,13 @@ class AgentPlaces:
     """What of a prepared run its agent works with.
 
     ``workspace`` and ``repository``, with its commits, are its own to change; ``objects`` are
-    the mirror's, which it reads.
+    the mirror's, which it reads, and so are ``large_files``, None where there are none.
     """
 
     workspace: Path
     repository: Path
     objects: Path
+    large_files: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,28 @@ from pathlib import Path
 from claude_flow.testing.git_side import Changes
 
 _PROTECTED = "protected-branches"
-_UPDATE_HOOK = f"""#!/bin/sh
-# Called by receive-pack with: ref old new. Refuses what GitHub's branch protection refuses.
+# Called by receive-pack with: ref old new. Refuses what GitHub refuses: a protected branch, and
+# pointers of Git LFS whose objects nobody brought.
+_UPDATE_HOOK = rf"""#!/bin/sh
 if grep -qxF -- "$1" "$GIT_DIR/{_PROTECTED}" 2>/dev/null; then
     echo "error: GH006: Protected branch update failed for $1." >&2
+    exit 1
+fi
+case "$3" in *[!0]*) ;; *) exit 0;; esac
+unknown=$(
+    git rev-list --objects --no-object-names "$3" --not --all |
+    git cat-file --batch-check='%(objecttype) %(objectsize) %(objectname)' |
+    awk '$1 == "blob" && $2 <= 1024 {{ print $3 }}' |
+    git cat-file --batch |
+    grep -a -A1 '^version https://git-lfs\.github\.com/spec/v1$' |
+    sed -n 's/^oid sha256:\(\(..\)\(..\).*\)$/\2\/\3\/\1/p' |
+    while read -r path; do
+        test -f "$GIT_DIR/lfs/objects/$path" || echo "    ${{path##*/}}"
+    done
+)
+if [ -n "$unknown" ]; then
+    echo "error: GH008: Your push referenced at least 1 unknown Git LFS object:" >&2
+    printf '%s\n' "$unknown" "Try to push them with 'git lfs push --all'." >&2
     exit 1
 fi
 """

@@ -63,6 +63,11 @@ class LargeFiles:
         """Whether large files are taken care of; if not, pointers are files like any others."""
         return self.settings.lfs()
 
+    def objects_of(self, mirror: Path) -> Path | None:
+        """The directory of a mirror's large files; None if it has none, or none are wanted."""
+        objects = store_of(mirror) / "objects"
+        return objects if self.is_on and objects.is_dir() else None
+
     def filters(self, repository: Repository, store: Path) -> tuple[tuple[str, str], ...]:
         """Configuration for a git that checks out or adds files; objects lie in ``store``."""
         if not self.is_on:

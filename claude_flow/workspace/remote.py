@@ -26,6 +26,8 @@ _PLAIN_FETCH = (
     "--no-auto-maintenance",
     "--no-recurse-submodules",
 )
+# GitHub's word for a pointer of Git LFS whose object it does not have.
+_LARGE_FILE_UNKNOWN = "GH008"
 # As one pack each, however small: loose objects would pile up uncounted.
 _AS_PACKS = (("fetch.unpackLimit", "1"),)
 
@@ -130,10 +132,14 @@ class Remote:
                 f"somebody else moved the branch {branch} of {repository} in the meantime: {said}",
                 hint="ask for a new run; it will start from the branch as it is now",
             )
+        hint = (
+            "check the branch's protection rules and that the token may write contents "
+            "(and workflows, if the change touches .github/workflows)"
+        )
+        if _LARGE_FILE_UNKNOWN in said:
+            hint = "set workspace.lfs to true, so that large files are brought to the server"
         return PushRejectedError(
-            f"the git server refused the push of {branch} to {repository}: {said}",
-            hint="check the branch's protection rules and that the token may write contents "
-            "(and workflows, if the change touches .github/workflows)",
+            f"the git server refused the push of {branch} to {repository}: {said}", hint=hint
         )
 
     async def _talk(

@@ -107,7 +107,10 @@ class GitWorkspaces:
                 f"the workspace of {run_id} is not prepared: {where.note} cannot be read",
                 hint="somebody deleted it; ask for a new run",
             )
-        return AgentPlaces(where.workspace, where.agent, Path(note.mirror) / "objects")
+        mirror = Path(note.mirror)
+        return AgentPlaces(
+            where.workspace, where.agent, mirror / "objects", self._large_files.objects_of(mirror)
+        )
 
     async def committed_file(
         self, repository: Repository, branch: str, path: str, *, max_bytes: int

@@ -1,4 +1,7 @@
-"""Real git-lfs against the stand-in's batch API and its storage, with a login to keep."""
+"""Real git-lfs against the stand-in's batch API and its storage, with a login to keep.
+
+Once with all git as the daemon's, once with the checkout as the agent's, in a unit.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.errors import WorkspaceError
+from claude_flow.errors import PushRejectedError, WorkspaceError
 from claude_flow.execution.processes import ProcessRunner
+from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.model.issue import Repository
+from claude_flow.testing.fake_units import FakeUnits
 from claude_flow.testing.world import World
 from claude_flow.workspace import Credential, GitWorkspaces, WorkspaceSettings
+from tests.unit.workspace.conftest import git
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BRANCH = "claude-flow/issue-7"
@@ -45,7 +52,15 @@ def stored(world: World, content: bytes) -> Path:
     return repository / "lfs/objects" / oid[:2] / oid[2:4] / oid
 
 
-def workspaces(world: World, tmp_path: Path, token: str) -> GitWorkspaces:
+@pytest.fixture(params=["local", "units"])
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def workspaces(
+    world: World, tmp_path: Path, token: str, backend: str = "local", *, lfs: bool = True
+) -> GitWorkspaces:
     settings = WorkspaceSettings(
         repos_directory=tmp_path / "state/repos",
         runs_directory=tmp_path / "state/runs",
@@ -55,13 +70,28 @@ def workspaces(world: World, tmp_path: Path, token: str) -> GitWorkspaces:
         host_environment=os.environ,
         author_name="claude-flow",
         author_email="claude-flow@example.com",
-        lfs=lambda: True,
+        lfs=lambda: lfs,
     )
-    return GitWorkspaces(settings, ProcessRunner())
+    if backend == "local":
+        return GitWorkspaces(settings, ProcessRunner())
+    units = UnitSettings(
+        runs_directory=settings.runs_directory,
+        units_directory=tmp_path / "units",
+        seen_at=tmp_path / "attempt",
+        look_seconds=0.05,
+    )
+    control = UnitControl(units, FakeUnits(units.units_directory, units.seen_at))
+    return GitWorkspaces(
+        settings,
+        ProcessRunner(),
+        lambda run_id, places: UnitProcesses(control, run_id, places, clock=lambda: AT),
+    )
 
 
-async def test_large_files_come_and_go_over_http(world: World, tmp_path: Path) -> None:
-    subject = workspaces(world, tmp_path, world.token)
+async def test_large_files_come_and_go_over_http(
+    world: World, tmp_path: Path, backend: str
+) -> None:
+    subject = workspaces(world, tmp_path, world.token, backend)
     workspace = await subject.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
     assert (workspace.path / "big.bin").read_bytes() == OLD
 
@@ -72,6 +102,35 @@ async def test_large_files_come_and_go_over_http(world: World, tmp_path: Path) -
 
     assert world.github.files(WIDGETS, BRANCH)["big.bin"] == pointer_to(NEW)
     assert stored(world, NEW).read_bytes() == NEW
+
+
+async def test_an_agent_is_shown_the_large_files_of_its_repository(
+    world: World, tmp_path: Path, backend: str
+) -> None:
+    world.github.add_repository("octo/plain", files={"README.md": "plain\n"})
+    subject = workspaces(world, tmp_path, world.token, backend)
+    workspace = await subject.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
+    await subject.prepare("r-2", Repository("octo", "plain"), branch=BRANCH, start_from="main")
+
+    mirror = tmp_path / "state/repos/octo/widgets.git"
+    assert subject.agent_places("r-1").large_files == mirror / "lfs/objects"
+    assert subject.agent_places("r-2").large_files is None
+    (workspace.path / "big.bin").unlink()
+    git("checkout", "-q", "--", "big.bin", cwd=workspace.path)
+    assert (workspace.path / "big.bin").read_bytes() == OLD
+
+
+async def test_a_pointer_without_its_object_is_refused_as_github_does(
+    world: World, tmp_path: Path
+) -> None:
+    subject = workspaces(world, tmp_path, world.token, lfs=False)
+    workspace = await subject.prepare("r-1", WIDGETS, branch=BRANCH, start_from="main")
+    (workspace.path / "big.bin").write_text(pointer_to(NEW))
+    changes = await subject.collect(workspace, WIDGETS, message="m", at=AT)
+    assert changes is not None
+
+    with pytest.raises(PushRejectedError, match=r"GH008.*workspace\.lfs"):
+        await subject.push(workspace, WIDGETS, commit=changes.commit, branch=BRANCH)
 
 
 async def test_the_login_goes_to_the_git_server_only(world: World, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -216,6 +217,45 @@ def test_git_works_and_commits_are_kept(host: Installation) -> None:
     found = found_by(host, daemon, work)
     assert next(iter(found)) == "One of its own"
     assert len(found) == 2
+
+
+def test_of_large_files_it_sees_its_own_repositorys_and_gets_them_back(host: Installation) -> None:
+    host.configure(workspace={"lfs": True})
+    attributes = {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"}
+    for name in ("acme/curious", "acme/other"):
+        content = f"large in {name}".encode()
+        oid = hashlib.sha256(content).hexdigest()
+        pointer = (
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n"
+        )
+        host.add_repository(name, files={**attributes, "big.bin": pointer})
+        stored = host.world.git.path(name) / "lfs/objects" / oid[:2] / oid[2:4] / oid
+        stored.parent.mkdir(parents=True)
+        stored.write_bytes(content)
+    daemon = host.start()
+    other = host.issue("acme/other", "Path('big.bin').write_text('changed')")
+    assert host.ended(daemon, other)["reason"] == "pull_request_opened", daemon.last_words()
+    assert (
+        "oid sha256:" in host.world.github.files(other.repository, "claude-flow/issue-1")["big.bin"]
+    )
+    work = (
+        "Path('big.bin').unlink()\n"
+        "subprocess.run(['git', 'checkout', '-q', '--', 'big.bin'], check=True)\n"
+        "repos = Path(os.environ['CLAUDE_FLOW_WORKSPACE']).parents[1] / 'repos/acme'\n"
+        "lfs = repos / 'curious.git/lfs'\n"
+        "def can_write():\n"
+        "    try:\n        (lfs / 'objects/x').touch()\n    except OSError:\n        return False\n"
+        "    return True\n"
+        "seen = dict(back=Path('big.bin').read_text(), repos=os.listdir(repos), "
+        "lfs=os.listdir(lfs), can_write=can_write())\n"
+        "Path('seen.json').write_text(json.dumps(seen))"
+    )
+    assert found_by(host, daemon, work) == {
+        "back": "large in acme/curious",
+        "repos": ["curious.git"],
+        "lfs": ["objects"],
+        "can_write": False,
+    }
 
 
 def test_an_open_network_reaches_the_host(host: Installation, listener: tuple[str, int]) -> None:
