@@ -69,19 +69,19 @@ class FakeUnits:
         for unit in self._units:
             self.stop(unit, timeout_seconds=10)
 
-    def kill(self, unit: str, signal: int) -> None:
-        """Send a signal to ``claude-flow-run``, as an administrator might."""
-        self._units[unit].process.send_signal(signal)
-
-    def run_out_of_memory(self, unit: str) -> None:
-        """Kill all of it at once, as the kernel does."""
-        known = self._units[unit]
-        known.ran_out_of_memory = True
-        first = psutil.Process(known.process.pid)
+    def kill(self, unit: str) -> None:
+        """SIGKILL to all of it at once, as ``systemctl kill`` does."""
+        first = psutil.Process(self._units[unit].process.pid)
+        # Stopped first, so that nobody sees another's end and still says something.
         for process in (first, *first.children(recursive=True)):
             process.suspend()
         for process in (*first.children(recursive=True), first):
             process.kill()
+
+    def run_out_of_memory(self, unit: str) -> None:
+        """Kill all of it, as the kernel does at the unit's limit."""
+        self._units[unit].ran_out_of_memory = True
+        self.kill(unit)
 
     def reset_failed(self, unit: str) -> None:
         """Forget that it failed."""

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -169,7 +168,7 @@ async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
     first = asyncio.create_task(host.run(WAITING))
     await until(host.says("begun"))
     await cut_short(first)
-    host.units.kill(UNIT, signal.SIGKILL)
+    host.units.kill(UNIT)
     await until(lambda: host.units.running("*") == [])
     host.units.reset_failed(UNIT)  # after a boot systemd knows nothing of it
     assert not await host.execution().is_begun(RUN, 1)
@@ -181,7 +180,7 @@ async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
 async def test_one_that_was_killed_with_its_watcher_tells_the_signal(host: Host) -> None:
     running = asyncio.create_task(host.run(WAITING))
     await until(host.says("begun"))
-    host.units.kill(UNIT, signal.SIGKILL)
+    host.units.kill(UNIT)
     ended = await running
     assert (ended.exit_code, ended.stopped) == (137, None)
     assert host.units.state(UNIT).active == "inactive", "systemd is told that it was seen"
