@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md and README.md stay true: what they name is there."""
+"""The pages stay true: what they name and link to is there."""
 
 from __future__ import annotations
 
@@ -40,8 +40,22 @@ def test_it_fits_two_screens() -> None:
     assert len([line for line in lines if line]) <= SCREENS * LINES_PER_SCREEN
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    local = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
-    assert local
-    assert [link for link in local if not (ROOT / link).exists()] == []
+def _pages() -> list[Path]:
+    rooms = ("docs", "ansible", "roles")
+    return sorted(
+        [*ROOT.glob("*.md"), *(page for room in rooms for page in (ROOT / room).rglob("*.md"))]
+    )
+
+
+def _local_links(page: Path) -> list[str]:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    return [link for link in links if "://" not in link]
+
+
+def test_the_readme_has_links() -> None:
+    assert _local_links(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert [link for link in _local_links(page) if not (page.parent / link).exists()] == []
