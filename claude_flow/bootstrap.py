@@ -49,6 +49,7 @@ from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.housekeeping import Housekeeping
 from claude_flow.workflow.publisher import Publisher
+from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow_file import Numbers
 from claude_flow.workflow_file.renderer import Renderer
 from claude_flow.workspace import (
@@ -159,22 +160,33 @@ def wire(
     gate = TrustGate(
         github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))
     )
+    briefing = Briefing(
+        workspaces=workspaces,
+        gate=gate,
+        operator=lambda: settings.operator(config),
+        render=Renderer(ProcessRunner()).render,
+        patience=patience,
+    )
+    commands = Commands(
+        execution=execution,
+        find_shell=lambda: RepositoryShell(settings.agent_settings(config), environ),
+        redact=redactor.redact,
+    )
+    removal = WorkspaceRemoval(
+        github=github,
+        workspaces=workspaces,
+        briefing=briefing,
+        commands=commands,
+        runs_directory=state / "runs",
+    )
     worker = Worker(
         github=github,
         workspaces=workspaces,
-        briefing=Briefing(
-            workspaces=workspaces,
-            gate=gate,
-            operator=lambda: settings.operator(config),
-            render=Renderer(ProcessRunner()).render,
-            patience=patience,
-        ),
+        briefing=briefing,
         agent=agent_within,
-        commands=Commands(
-            execution=execution,
-            find_shell=lambda: RepositoryShell(settings.agent_settings(config), environ),
-            redact=redactor.redact,
-        ),
+        commands=commands,
+        removal=removal,
+        is_cancelled=engine.is_cancelled,
         execution=execution,
         runs_directory=state / "runs",
         patience=patience,
@@ -186,7 +198,7 @@ def wire(
         gate=gate,
         brakes=brakes,
         worker=worker,
-        workspaces=workspaces,
+        removal=removal,
         announcer=announcer,
         publisher=Publisher(
             github,
@@ -223,7 +235,7 @@ def wire(
         clock=clock,
         housekeeping=Housekeeping(
             storage=WorkspaceStorage(places, ProcessRunner()),
-            workspaces=workspaces,
+            removal=removal,
             engine=engine,
             policy=lambda: settings.retention_policy(config),
             repositories=lambda: map(Repository.parse, config.get("github.repositories")),

@@ -257,6 +257,8 @@ class _NotKeptError(BaseException):
 
 
 def _cancel(attempt: _Attempt) -> None:
+    if attempt.cancelled:
+        return  # asked for again: what is done about the first must not be cut short
     attempt.cancelled = True
     attempt.interrupt()
 

@@ -48,6 +48,7 @@ class UnitExecution:
         self._places = places
         self._is_wanted = is_wanted
         self._clock = clock
+        self._followed: set[str] = set()
 
     async def is_begun(self, run_id: str, attempt: int, part: str = AGENT_PART) -> bool:
         """See ``ports.Execution``. Raises ExecutionError if systemd cannot be asked."""
@@ -63,6 +64,21 @@ class UnitExecution:
     ) -> ProcessEnded:
         """Run the agent to its end, or follow it there. See ``ports.Execution.run``."""
         instance = instance_of(task.run_id, task.attempt, task.part)
+        self._followed.add(instance)
+        try:
+            return await self._run(instance, task, command, limits, output, on_progress)
+        finally:
+            self._followed.discard(instance)
+
+    async def _run(
+        self,
+        instance: str,
+        task: AgentTask,
+        command: AgentCommand,
+        limits: Limits,
+        output: AgentOutput,
+        on_progress: Callable[[Progress], None],
+    ) -> ProcessEnded:
         try:
             record = await self._begin(instance, task, command, limits)
             files = self._control.files(record)
@@ -178,7 +194,9 @@ class UnitExecution:
             remove(directory)
 
     def _forget(self, is_wanted: Callable[[str], bool]) -> None:
-        for _instance, directory in list(self._control.directories.all()):
+        for instance, directory in list(self._control.directories.all()):
+            if instance in self._followed:  # a hook of a run that has ended
+                continue
             record = directory.recall()
             if record is None or not is_wanted(record.run_id):
                 directory.remove()

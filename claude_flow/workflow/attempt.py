@@ -28,12 +28,13 @@ from claude_flow.model.transitions import (
     apply,
     final_state,
 )
-from claude_flow.ports import Brakes, Engine, Gate, Refusal, Steps, Workspaces
+from claude_flow.ports import Brakes, Engine, Gate, Refusal, Steps
 from claude_flow.workflow import kept, texts
 from claude_flow.workflow.announcer import Announcer
 from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
 from claude_flow.workflow.publisher import Published, Publisher
+from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class AttemptRunner:
     gate: Gate
     brakes: Brakes
     worker: Worker
-    workspaces: Workspaces
+    removal: WorkspaceRemoval
     announcer: Announcer
     publisher: Publisher
     retries: Callable[[], RetryPolicy]
@@ -230,9 +231,8 @@ class AttemptRunner:
 
         await steps.step("tell", tell)
         if final_state(reason) is not RunState.FAILED:  # a failed one's is kept for a while
-            if end.work is not None:
-                await self.worker.before_remove(run, end.work)
-            await self.workspaces.remove(run.id)
+            target = None if end.work is None else end.work.target
+            await self.removal.remove(run.id, run, target)
         await self._apply(run.id, RunEnded(reason, self.clock(), end.pull_request, end.detail))
         _log.info("%s ended: %s", run.id, _told(reason, end.pull_request or end.detail))
 

@@ -6,8 +6,9 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from claude_flow.model.run import Reason, Usage
+from claude_flow.model.run import Reason, Run, Usage
 from claude_flow.ports import (
     AgentTask,
     Execution,
@@ -16,6 +17,7 @@ from claude_flow.ports import (
     Progress,
     Shell,
     Verdict,
+    Workspace,
 )
 
 _log = logging.getLogger(__name__)
@@ -84,6 +86,23 @@ class Commands:
         how = _how(ended, timeout_seconds)
         _log.warning("%s of attempt %d %s", part, task.attempt, how)
         return Failed(script, how, self.redact(tail.text))
+
+
+def task_of(run: Run, workspace: Workspace, runs_directory: Path) -> AgentTask:
+    """What is run for the run's latest attempt in a workspace of it; nothing is asked of it yet."""
+    return AgentTask(
+        run_id=run.id,
+        attempt=run.attempt,
+        issue=run.issue,
+        workspace=workspace.path,
+        scratch=scratch_of(run, run.attempt, runs_directory),
+        prompt="",
+    )
+
+
+def scratch_of(run: Run, attempt: int, runs_directory: Path) -> Path:
+    """The directory of an attempt's own."""
+    return runs_directory / run.id / str(attempt) / "scratch"
 
 
 def _how(ended: ProcessEnded, timeout_seconds: float) -> str:

@@ -5,6 +5,7 @@ The rules are those of openai/symphony's SPEC, section 9.4.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -20,19 +21,28 @@ T = TypeVar("T")
 
 _BEFORE = {"after_create": "hook-after-create", "before_run": "hook-before-run"}
 _AFTER_RUN = "hook-after-run"
-_BEFORE_REMOVE = "hook-before-remove"
+
+BEFORE_REMOVE = "hook-before-remove"
+"""The part of a run's last attempt whose workspace goes."""
+BEFORE_REMOVE_OLD = "hook-before-remove-old"
+"""The part of an attempt that gets a workspace of its own in the place of the last one's."""
 
 FIRST_PARTS = tuple(_BEFORE.values())
 """The parts of an attempt that come before its agent, where there are hooks."""
 
 
 async def around(
-    commands: Commands, task: AgentTask, hooks: Hooks, work: Callable[[], Awaitable[T]]
+    commands: Commands,
+    task: AgentTask,
+    hooks: Hooks,
+    work: Callable[[], Awaitable[T]],
+    *,
+    is_cancelled: Callable[[], Awaitable[bool]],
 ) -> T:
-    """The work with its hooks before and after; the latter also if it failed.
+    """The work with its hooks before and after; the latter also if it failed or was cancelled.
 
-    Not if it was cancelled: then the daemon ends, or nobody wants the attempt any more. Raises
-    HookError if a hook before it fails.
+    Not if it was cut short while the run ``is_cancelled`` not: then the daemon ends, and the
+    next one goes on. Raises HookError if a hook before it fails.
     """
     for name, part in _BEFORE.items():
         failed = await _run(commands, task, part, hooks, getattr(hooks, name))
@@ -46,13 +56,17 @@ async def around(
     except ClaudeFlowError:
         await _run_whatever_comes(commands, task, _AFTER_RUN, hooks, hooks.after_run)
         raise
+    except asyncio.CancelledError:
+        if await is_cancelled():
+            await _run_whatever_comes(commands, task, _AFTER_RUN, hooks, hooks.after_run)
+        raise
     await _run_whatever_comes(commands, task, _AFTER_RUN, hooks, hooks.after_run)
     return done
 
 
-async def before_remove(commands: Commands, task: AgentTask, hooks: Hooks) -> None:
+async def before_remove(commands: Commands, task: AgentTask, part: str, hooks: Hooks) -> None:
     """The hook before a workspace goes; it goes whatever comes of it."""
-    await _run_whatever_comes(commands, task, _BEFORE_REMOVE, hooks, hooks.before_remove)
+    await _run_whatever_comes(commands, task, part, hooks, hooks.before_remove)
 
 
 async def _run(

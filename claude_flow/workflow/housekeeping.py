@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from claude_flow.errors import WorkspaceError
 from claude_flow.model.issue import Repository
-from claude_flow.ports import Engine, Storage, StoredRun, Workspaces
+from claude_flow.model.run import Run
+from claude_flow.ports import Engine, Storage, StoredRun
+from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow.retention import Occupant, Removals, RetentionPolicy, choose_removals
 
 _log = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ class Housekeeping:
     """Looks at what is there, asks the record how the runs stand, removes what is to go."""
 
     storage: Storage
-    workspaces: Workspaces
+    removal: WorkspaceRemoval
     engine: Engine
     policy: Callable[[], RetentionPolicy]
     repositories: Callable[[], Iterable[Repository]]
@@ -39,7 +41,8 @@ class Housekeeping:
         # In this order: a run that gets a directory meanwhile is not looked at.
         stored = await self.storage.stored_runs()
         mirrors = await self.storage.stored_mirrors()
-        occupants = await self._occupants(stored)
+        runs = {one.run_id: await asyncio.to_thread(self.engine.get, one.run_id) for one in stored}
+        occupants = await self._occupants(stored, runs)
         removals = choose_removals(
             occupants,
             mirrors,
@@ -48,11 +51,12 @@ class Housekeeping:
             now=self.clock(),
             free_bytes=self.free_bytes(),
         )
-        await self._remove(removals)
+        await self._remove(removals, runs)
         return removals
 
-    async def _occupants(self, stored: list[StoredRun]) -> list[Occupant]:
-        runs = {one.run_id: await asyncio.to_thread(self.engine.get, one.run_id) for one in stored}
+    async def _occupants(
+        self, stored: list[StoredRun], runs: Mapping[str, Run | None]
+    ) -> list[Occupant]:
         active = {
             run_id for run_id, run in runs.items() if run is not None and not run.state.is_final
         }
@@ -75,13 +79,14 @@ class Housekeeping:
             for run in [runs[one.run_id]]
         ]
 
-    async def _remove(self, removals: Removals) -> None:
+    async def _remove(self, removals: Removals, runs: Mapping[str, Run | None]) -> None:
         failed: WorkspaceError | None = None
         for run_id in removals.workspaces:
             _log.info("removing the workspace of %s", run_id)
-            failed = await _tried(self.workspaces.remove(run_id)) or failed
+            failed = await _tried(self.removal.remove(run_id, runs[run_id])) or failed
         for run_id in removals.runs:
             _log.info("removing what is left of %s", run_id)
+            failed = await _tried(self.removal.remove(run_id, runs[run_id])) or failed
             failed = await _tried(self.storage.remove_run(run_id)) or failed
         for mirror in removals.mirrors:
             _log.info("removing the mirror %s", mirror.path)

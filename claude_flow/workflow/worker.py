@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from claude_flow import journal
@@ -29,10 +29,11 @@ from claude_flow.ports import (
 )
 from claude_flow.workflow import hooks, texts
 from claude_flow.workflow.briefing import Brief, Briefing
-from claude_flow.workflow.commands import Commands
+from claude_flow.workflow.commands import Commands, scratch_of, task_of
 from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
 from claude_flow.workflow.publisher import Target
+from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow.verify import Round, Verified, in_rounds, judged
 from claude_flow.workflow_file import Numbers
 
@@ -53,6 +54,8 @@ class Worker:
     agent: Callable[[Numbers], Agent]
     execution: Execution
     commands: Commands
+    removal: WorkspaceRemoval
+    is_cancelled: Callable[[str], bool]
     runs_directory: Path
     patience: Patience
     redact: Callable[[str], str]
@@ -67,6 +70,7 @@ class Worker:
         target = await self._target(run)
         workspace = await self._begun(run)
         if workspace is None:
+            await self.removal.run_hook(run, target, part=hooks.BEFORE_REMOVE_OLD)
             workspace = await self.patience.wait(
                 lambda: self.workspaces.prepare(
                     run.id,
@@ -81,7 +85,11 @@ class Worker:
         await enter(Phase.EXECUTING)
         with journal.run_context(phase=Phase.EXECUTING):
             found = await hooks.around(
-                self.commands, task, brief.plan.hooks, lambda: self._in_rounds(task, brief)
+                self.commands,
+                task,
+                brief.plan.hooks,
+                lambda: self._in_rounds(task, brief),
+                is_cancelled=lambda: asyncio.to_thread(self.is_cancelled, run.id),
             )
         verdict = judged(found, brief.plan.verify)
         return Work(
@@ -106,15 +114,6 @@ class Worker:
                 return await self.workspaces.find(run.id)
         return None
 
-    async def before_remove(self, run: Run, work: Work) -> None:
-        """Have the repository's hook run, if it has one; the workspace goes in any case."""
-        try:
-            plan = await self.briefing.plan(work.target.repository, work.target.base_branch)
-        except (WorkflowFileError, WorkspaceError) as error:
-            _log.warning("no hook runs before the workspace of %s goes: %s", run.id, error)
-            return
-        await hooks.before_remove(self.commands, self._task(run, work.workspace, ""), plan.hooks)
-
     async def max_attempts(self, run: Run) -> int | None:
         """How often the run is tried at most, as its repository says now; None if it cannot."""
         try:
@@ -132,15 +131,19 @@ class Worker:
         return Target(info.repository, info.default_branch, branch, is_update=known is not None)
 
     def _task(self, run: Run, workspace: Workspace, prompt: str) -> AgentTask:
-        scratch = partial(_scratch, self.runs_directory / run.id)
-        return AgentTask(
-            run_id=run.id,
-            attempt=run.attempt,
-            issue=run.issue,
-            workspace=workspace.path,
-            scratch=scratch(run.attempt),
+        return replace(
+            task_of(run, workspace, self.runs_directory),
             prompt=prompt,
-            resume=_session(run, scratch) if workspace.carries_on else None,
+            resume=self._session(run) if workspace.carries_on else None,
+        )
+
+    def _session(self, run: Run) -> AgentSession | None:
+        """The session of the attempt before, which remembers the work that is carried on."""
+        earlier = run.attempts[-2]
+        if earlier.session_id is None:
+            return None
+        return AgentSession(
+            earlier.session_id, scratch_of(run, earlier.number, self.runs_directory)
         )
 
     async def _in_rounds(self, task: AgentTask, brief: Brief) -> Verified:
@@ -172,13 +175,3 @@ class Worker:
         verdict = output.verdict(ended)
         _log.info("the agent ended: exit code %d, %s", ended.exit_code, verdict.reason or "ok")
         return ended, verdict
-
-
-def _scratch(run_directory: Path, attempt: int) -> Path:
-    return run_directory / str(attempt) / "scratch"
-
-
-def _session(run: Run, scratch: Callable[[int], Path]) -> AgentSession | None:
-    """The session of the attempt before, which remembers the work that is carried on."""
-    earlier = run.attempts[-2]
-    return AgentSession(earlier.session_id, scratch(earlier.number)) if earlier.session_id else None

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -279,3 +280,20 @@ async def test_agents_files_may_be_changed_by_the_group(host: Host) -> None:
     await host.execution().run(host.task, command, AMPLE, lines, ignore)
     assert lines.lines == ["ran"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (script, config)] == [0o770, 0o660]
+
+
+async def test_a_hook_of_a_run_that_ended_is_not_forgotten_while_others_begin(host: Host) -> None:
+    execution = host.execution()
+    other = "gadgets-8-0123456789"
+    host.wanted = {other}
+
+    async def run(run_id: str, script: str) -> ProcessEnded:
+        task = replace(host.task, run_id=run_id, part="hook-before-remove")
+        command = AgentCommand(("sh", "-c", script), {"PATH": os.environ["PATH"]}, "", {})
+        return await execution.run(task, command, AMPLE, Lines(), ignore)
+
+    hook = asyncio.create_task(run(RUN, f"until [ -e {host.root}/go ]; do sleep 0.02; done"))
+    await until(lambda: host.units.running("*"))
+    assert (await run(other, "true")).exit_code == 0
+    (host.root / "go").touch()
+    assert (await hook).exit_code == 0

@@ -45,6 +45,7 @@ from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.change_limits import ChangeLimits
 from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.publisher import Publisher
+from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow_file import Numbers, Operator
 from claude_flow.workflow_file.renderer import Renderer
 
@@ -136,22 +137,33 @@ class Scene:
             redact=redact,
         )
         gate = TrustGate(self.github, minimum_permission=lambda: "write")
+        briefing = Briefing(
+            workspaces=self.workspaces,
+            gate=gate,
+            operator=lambda: self.operator,
+            render=Renderer(ProcessRunner()).render,
+            patience=patience,
+        )
+        commands = Commands(
+            execution=self.execution,
+            find_shell=lambda: RepositoryShell(SHELL_SETTINGS, SHELL_HOST),
+            redact=redact,
+        )
+        self.removal = WorkspaceRemoval(
+            github=self.github,
+            workspaces=self.workspaces,
+            briefing=briefing,
+            commands=commands,
+            runs_directory=self.root / "runs",
+        )
         worker = Worker(
             github=self.github,
             workspaces=self.workspaces,
-            briefing=Briefing(
-                workspaces=self.workspaces,
-                gate=gate,
-                operator=lambda: self.operator,
-                render=Renderer(ProcessRunner()).render,
-                patience=patience,
-            ),
+            briefing=briefing,
             agent=self._agent,
-            commands=Commands(
-                execution=self.execution,
-                find_shell=lambda: RepositoryShell(SHELL_SETTINGS, SHELL_HOST),
-                redact=redact,
-            ),
+            commands=commands,
+            removal=self.removal,
+            is_cancelled=self.engine.is_cancelled,
             execution=self.execution,
             runs_directory=self.root / "runs",
             patience=patience,
@@ -168,7 +180,7 @@ class Scene:
             ),
             gate=gate,
             worker=worker,
-            workspaces=self.workspaces,
+            removal=self.removal,
             announcer=announcer,
             publisher=publisher,
             retries=lambda: self.retries,

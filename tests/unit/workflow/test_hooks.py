@@ -11,7 +11,7 @@ from claude_flow.model.retries import RetryPolicy
 from claude_flow.model.run import Reason
 from claude_flow.ports import AgentTask
 from claude_flow.testing.daemon_process import until
-from claude_flow.testing.fake_execution import Pause, Say, Scenario
+from claude_flow.testing.fake_execution import Edit, Pause, Say, Scenario
 from claude_flow.workflow_file import Hooks
 from tests.unit.workflow.test_attempt import GREET, OPERATOR, WIDGETS, Scene, scene
 
@@ -64,6 +64,67 @@ def test_after_run_follows_an_agent_that_failed_and_its_workspace_stays(scene: S
     play(scene, {"agent": Scenario((), exit_code=3)})
     scene.ended(scene.submitted())
     assert parts(scene) == PARTS[:4]
+
+
+def test_a_cancelled_attempt_has_its_hooks_however_often_it_is_asked(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    play(scene, {"agent": Scenario((Pause(),)), "hook-after-run": Scenario((Pause(0.5),))})
+    run = scene.submitted()
+    until(lambda: "agent" in parts(scene), lambda: f"the agent in {parts(scene)}", 30)
+    assert scene.engine.cancel(run.id)
+    until(lambda: "hook-after-run" in parts(scene), lambda: f"the hook in {parts(scene)}", 30)
+    assert scene.engine.cancel(run.id)
+    assert scene.ended(run).reason is Reason.CANCELLED_BY_USER
+    assert parts(scene) == PARTS
+    assert "hook-after-run of attempt 1 is done" in caplog.messages
+    assert not scene.execution.tasks[0].workspace.exists()
+
+
+def test_one_cancelled_before_its_agent_has_no_hook_after_it(scene: Scene) -> None:
+    play(scene, {"hook-before-run": Scenario((Pause(),))})
+    run = scene.submitted()
+    until(lambda: "hook-before-run" in parts(scene), lambda: f"the hook in {parts(scene)}", 30)
+    assert scene.engine.cancel(run.id)
+    scene.ended(run)
+    assert parts(scene) == [*PARTS[:2], "hook-before-remove"]
+
+
+def test_what_is_cut_short_by_the_daemons_end_has_none(scene: Scene) -> None:
+    play(scene, {"agent": Scenario((Pause(),))})
+    scene.submitted()
+    until(lambda: "agent" in parts(scene), lambda: f"the agent in {parts(scene)}", 30)
+    scene.engine.close(grace_seconds=0)
+    assert parts(scene) == PARTS[:3]
+
+
+def test_a_time_out_has_the_one_after_it(scene: Scene) -> None:
+    play(scene, {"agent": Scenario((Pause(),))})
+    numbers = replace(OPERATOR.numbers, max_attempts=1, timeout_seconds=0.2)
+    scene.operator = replace(scene.operator, numbers=numbers)
+    run = scene.ended(scene.submitted())
+    assert run.attempts[0].reason is Reason.TIMED_OUT
+    assert parts(scene) == PARTS[:4]
+
+
+def test_a_closed_issue_has_them_all(scene: Scene) -> None:
+    play(scene, {"hook-after-run": Scenario((Pause(0.5),))})
+    run = scene.submitted()
+    until(lambda: "hook-after-run" in parts(scene), lambda: f"the hook in {parts(scene)}", 30)
+    scene.people.close_issue(scene.ref)
+    assert scene.ended(run).reason is Reason.ISSUE_CLOSED
+    assert parts(scene) == PARTS
+
+
+def test_a_workspace_that_is_made_anew_has_its_hook_first(scene: Scene) -> None:
+    play(scene, {})
+    tries = {1: Scenario((Edit("half.txt", "1"),), exit_code=3), 2: GREET}
+    scene.play = lambda task: tries[task.attempt] if task.part == "agent" else Scenario()
+    scene.retries = RetryPolicy(2, 0.01, 0.01)
+    scene.operator = replace(scene.operator, numbers=OPERATOR.numbers)
+    assert scene.ended(scene.submitted()).reason is Reason.PULL_REQUEST_OPENED
+    assert parts(scene) == [*PARTS[:4], "hook-before-remove-old", *PARTS]
 
 
 def test_a_repositorys_file_may_say_what_to_run(scene: Scene) -> None:

@@ -10,15 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.errors import WorkspaceError
+from claude_flow.agents.settings import AgentSettings
+from claude_flow.agents.shell import RepositoryShell
+from claude_flow.errors import GitHubUnreachableError, WorkspaceError
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.run import Run, RunState, Trigger, TriggerKind
+from claude_flow.model.transitions import AttemptStarted, apply
+from claude_flow.ports import AgentTask
 from claude_flow.testing.clock import FakeClock
 from claude_flow.testing.fake_engine import FakeEngine
+from claude_flow.testing.fake_execution import FakeExecution, Pause, Say, Scenario
+from claude_flow.testing.fake_github import FakeGitHub
 from claude_flow.testing.fake_workspaces import FakeWorkspaces
+from claude_flow.triggers.trust import TrustGate
+from claude_flow.workflow import Patience
+from claude_flow.workflow.briefing import Briefing
+from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.housekeeping import Housekeeping
+from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow.retention import Removals, RetentionPolicy
+from claude_flow.workflow_file import Hooks, Numbers, Operator
+from claude_flow.workflow_file.renderer import Renderer
 from claude_flow.workspace import WorkspaceStorage
 from claude_flow.workspace.locks import locked
 from claude_flow.workspace.space import SpaceWatch
@@ -29,6 +42,15 @@ KEEP = RetentionPolicy(
     keep_runs=timedelta(days=30),
     max_total_bytes=None,
     min_free_bytes=0,
+)
+
+OPERATOR = Operator(
+    ".github/claude-flow.md",
+    frozenset({"hooks"}),
+    Numbers(
+        max_turns=1, budget_usd=None, timeout_seconds=9, stall_timeout_seconds=9, max_attempts=1
+    ),
+    hooks=Hooks(before_remove="docker compose down", timeout_seconds=0.2),
 )
 
 
@@ -45,9 +67,13 @@ class House:
         self.engine = FakeEngine(self.clock)
         self.policy = KEEP
         self.watched = [WIDGETS]
+        self.github = FakeGitHub(self.clock)
+        self.github.state.add_repository(WIDGETS)
+        self.hook = Scenario()
+        self.execution = FakeExecution(self._play, clock=self.clock)
         self.housekeeping = Housekeeping(
             storage=_storage(scene),
-            workspaces=scene.workspaces,
+            removal=self._removal(),
             engine=self.engine,
             policy=lambda: self.policy,
             repositories=lambda: self.watched,
@@ -55,10 +81,43 @@ class House:
             clock=self.clock,
         )
 
+    def _removal(self) -> WorkspaceRemoval:
+        patience = Patience(first_seconds=0.01, longest_seconds=0.02)
+        workspaces = self.scene.workspaces
+        shell = AgentSettings(kind="command", environment_allowlist=("PATH",))
+        return WorkspaceRemoval(
+            github=self.github,
+            workspaces=workspaces,
+            briefing=Briefing(
+                workspaces=workspaces,
+                gate=TrustGate(self.github, minimum_permission=lambda: "write"),
+                operator=lambda: OPERATOR,
+                render=Renderer(ProcessRunner()).render,
+                patience=patience,
+            ),
+            commands=Commands(
+                execution=self.execution,
+                find_shell=lambda: RepositoryShell(shell, {"PATH": "/bin"}),
+                redact=lambda text: text,
+            ),
+            runs_directory=self.scene.settings.runs_directory,
+        )
+
+    def _play(self, task: AgentTask) -> Scenario:
+        assert (task.workspace / "README.md").exists()
+        return self.hook
+
+    @property
+    def hooks(self) -> list[str]:
+        """The runs whose hooks ran, in order."""
+        assert {task.part for task in self.execution.tasks} <= {"hook-before-remove"}
+        return [task.run_id for task in self.execution.tasks]
+
     async def run(self, number: int, state: RunState) -> str:
         """A run that has a workspace and a log; its id."""
         issue = IssueRef(WIDGETS, number)
         run = Run.queued(issue, Trigger(TriggerKind.LABEL, "1"), self.clock())
+        run = apply(run, AttemptStarted(1, self.clock()))
         ended_at = self.clock() if state.is_final else None
         self.engine.state.runs[run.id] = replace(run, state=state, ended_at=ended_at)
         workspace = await self.scene.workspaces.prepare(
@@ -89,16 +148,19 @@ async def test_a_failed_runs_workspace_stays_for_its_time_and_its_log_longer(hou
 
     await house.housekeeping.tidy()
     assert house.workspaces() == {failed, running}
+    assert house.hooks == [succeeded]
 
     house.clock.advance(4 * 86400)
     await house.housekeeping.tidy()
     assert house.workspaces() == {running}
+    assert house.hooks == [succeeded, failed]
     assert [path.name for path in house.scene.run(failed).iterdir()] == ["1"]
     assert house.runs() == {failed, running, succeeded}
 
     house.clock.advance(30 * 86400)
     await house.housekeeping.tidy()
     assert house.runs() == {running}
+    assert house.hooks == [succeeded, failed]
     assert (house.scene.settings.workspace_root / running / "README.md").exists()
 
 
@@ -164,12 +226,53 @@ async def test_what_is_none_of_ours_is_not_touched(house: House) -> None:
 async def test_one_that_cannot_be_removed_is_told_after_the_rest_is_done(house: House) -> None:
     first = await house.run(1, RunState.SUCCEEDED)
     second = await house.run(2, RunState.SUCCEEDED)
-    house.housekeeping.workspaces = fake = FakeWorkspaces(house.scene.settings.workspace_root)
+    fake = FakeWorkspaces(house.scene.settings.workspace_root)
     fake.fail_next("remove", WorkspaceError("it is a mount point"))
+    house.housekeeping.removal = replace(house.housekeeping.removal, workspaces=fake)
     with pytest.raises(WorkspaceError, match="mount point"):
         await house.housekeeping.tidy()
 
     assert len(house.workspaces() & {first, second}) == 1
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [Scenario((Say("no such container"),), 1), Scenario((Pause(),))],
+    ids=["ends", "hangs"],
+)
+async def test_a_hook_that_fails_keeps_no_workspace(house: House, scenario: Scenario) -> None:
+    house.hook = scenario
+    run = await house.run(1, RunState.CANCELLED)
+    await house.housekeeping.tidy()
+    assert house.hooks == [run]
+    assert house.workspaces() == set()
+
+
+async def test_a_hook_that_cannot_be_read_keeps_no_workspace(house: House) -> None:
+    await house.run(1, RunState.CANCELLED)
+
+    def fail(_: str) -> None:
+        raise GitHubUnreachableError("no answer")
+
+    house.github.on_call = fail
+    await house.housekeeping.tidy()
+    assert (house.hooks, house.workspaces()) == ([], set())
+
+
+async def test_a_run_that_goes_with_its_workspace_has_its_hook_first(house: House) -> None:
+    house.policy = replace(KEEP, keep_runs=timedelta(0))
+    run = await house.run(1, RunState.FAILED)
+    await house.housekeeping.tidy()
+    assert (house.hooks, house.runs()) == ([run], set())
+
+
+async def test_nobodys_workspace_goes_without_a_hook(house: House) -> None:
+    await house.run(1, RunState.FAILED)
+    house.engine.state.runs.clear()
+    house.clock.advance(4 * 86400)
+    os.utime(next(house.scene.settings.runs_directory.iterdir()), (0, 0))
+    await house.housekeeping.tidy()
+    assert (house.hooks, house.workspaces()) == ([], set())
 
 
 async def test_nothing_there_is_nothing_to_do(house: House) -> None:
