@@ -8,7 +8,7 @@ from claude_flow.agents.settings import Redact
 from claude_flow.agents.stream import StreamReader, StreamResult
 from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.run import Reason, to_rfc3339
-from claude_flow.ports import ProcessEnded, Progress, Verdict
+from claude_flow.ports import ProcessEnded, Progress, Stop, Verdict
 
 _Failure = tuple[Reason, str]
 
@@ -19,15 +19,15 @@ _REFUSED_KEY = (
     "the model's API refused the key (401); check ANTHROPIC_API_KEY in the service's environment"
 )
 _STOPPED = {
-    "timed_out": (
+    Stop.TIMED_OUT: (
         Reason.TIMED_OUT,
         "the agent was stopped: it took longer than claude_flow.timeout_seconds",
     ),
-    "stalled": (
+    Stop.STALLED: (
         Reason.STALLED,
         "the agent was stopped: for claude_flow.stall_timeout_seconds it said and did nothing",
     ),
-    "out_of_memory": (
+    Stop.OUT_OF_MEMORY: (
         Reason.AGENT_FAILED,
         (
             "the agent was killed: it and what it started needed more memory than "

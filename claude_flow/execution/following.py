@@ -9,15 +9,14 @@ from datetime import datetime
 from typing import Self, TypeVar
 
 from claude_flow.errors import ExecutionError
-from claude_flow.execution.limits import OUT_OF_MEMORY, STALLED, TIMED_OUT
 from claude_flow.execution.logs import LogTail, last_text, size
 from claude_flow.execution.spec import AttemptFiles, AttemptResult
-from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress
-
-FATAL = "fatal"
+from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress, Stop
 
 _STDERR_TAIL_BYTES = 4096
-_OURS = {why: why for why in (TIMED_OUT, STALLED, OUT_OF_MEMORY)}
+_TOLD_BY_RESULT: dict[str | None, Stop] = {
+    why.value: why for why in (Stop.TIMED_OUT, Stop.STALLED, Stop.OUT_OF_MEMORY)
+}
 _Ended = TypeVar("_Ended")
 
 
@@ -93,7 +92,7 @@ class Follower:
         return ProcessEnded(
             exit_code=result.exit_code,
             # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
-            stopped=FATAL if self._gave_up else _OURS.get(result.stopped or ""),
+            stopped=Stop.FATAL if self._gave_up else _TOLD_BY_RESULT.get(result.stopped),
             started_at=started_at,
             ended_at=ended_at,
             stderr_tail=last_text(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TIMED_OUT = "timed_out"
-STALLED = "stalled"
-OUT_OF_MEMORY = "out_of_memory"
-"""Judged by systemd, for a unit; the others by ``LimitWatch``."""
+from claude_flow.ports import Stop
 
 # Less than this over a whole stall time-out is idling. Measured: Claude Code that waits for a
 # silent API takes up to 0.4 % of a core and 50 B/s, one that is being streamed to 1.5 % or
@@ -71,12 +68,12 @@ class LimitWatch:
         """Whether it is time to look at the processes."""
         return now >= min(self._look_at, self._stalls_at)
 
-    def exceeded(self, now: float) -> str | None:
-        """``timed_out``, ``stalled`` or None; the time-out counts first."""
+    def exceeded(self, now: float) -> Stop | None:
+        """What it is to be stopped for, if anything; the time-out counts first."""
         if now >= self._ends_at:
-            return TIMED_OUT
+            return Stop.TIMED_OUT
         if now >= self._stalls_at:
-            return STALLED
+            return Stop.STALLED
         return None
 
     def seconds_left(self, now: float) -> float:

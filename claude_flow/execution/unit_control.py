@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from claude_flow.errors import ExecutionError, ServiceError
 from claude_flow.execution.cancellation import to_the_end
-from claude_flow.execution.limits import OUT_OF_MEMORY
 from claude_flow.execution.preparation import give_files, without_set_group_id
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.unit_files import (
@@ -21,7 +20,7 @@ from claude_flow.execution.unit_files import (
     UnitRecord,
     unit_of,
 )
-from claude_flow.ports import AgentPlaces, AttemptUnits, Limits, UnitState
+from claude_flow.ports import AgentPlaces, AttemptUnits, Limits, Stop, UnitState
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -207,7 +206,7 @@ def _without_result(state: UnitState) -> AttemptResult:
     status = state.exit_status or 0
     match state.result:
         case "oom-kill":
-            return AttemptResult(_SIGNALLED + (status or _SIGKILL), OUT_OF_MEMORY)
+            return AttemptResult(_SIGNALLED + (status or _SIGKILL), Stop.OUT_OF_MEMORY)
         case "signal" | "core-dump" | "watchdog" | "timeout":
             return AttemptResult(_SIGNALLED + (status or _SIGKILL), None)
         case _:

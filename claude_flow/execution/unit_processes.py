@@ -9,11 +9,10 @@ from pathlib import Path
 from claude_flow.errors import ExecutionError, ProcessError, ProcessTimedOutError
 from claude_flow.execution.directories import remove
 from claude_flow.execution.following import Marks
-from claude_flow.execution.limits import OUT_OF_MEMORY, TIMED_OUT
 from claude_flow.execution.logs import last_text
 from claude_flow.execution.unit_control import Job, UnitControl, is_up, whole
 from claude_flow.execution.unit_files import NO_ATTEMPT, UnitRecord, instance_of, unit_of
-from claude_flow.ports import AgentPlaces, Clock, Completed, Limits
+from claude_flow.ports import AgentPlaces, Clock, Completed, Limits, Stop
 
 _PART = "workspace"
 _OUTPUT_BYTES = 1024 * 1024
@@ -80,11 +79,11 @@ class UnitProcesses:
         finally:
             self._control.directories.of(instance).remove()
             remove(files.directory)
-        if result.stopped == TIMED_OUT:
+        if result.stopped == Stop.TIMED_OUT:
             raise ProcessTimedOutError(
                 f"{argv[0]} was not done after {timeout_seconds:g} s in {unit_of(instance)}"
             )
-        if result.stopped == OUT_OF_MEMORY:
+        if result.stopped == Stop.OUT_OF_MEMORY:
             raise ProcessError(
                 f"{argv[0]} was killed in {unit_of(instance)}: it needed more memory than "
                 "execution.memory_max_bytes",

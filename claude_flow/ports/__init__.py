@@ -21,6 +21,7 @@ from claude_flow.ports.agents import (
     ProcessEnded,
     Progress,
     Shell,
+    Stop,
     Verdict,
 )
 from claude_flow.ports.brakes import Brakes
@@ -86,6 +87,7 @@ __all__ = [
     "ServiceUnits",
     "Shell",
     "Steps",
+    "Stop",
     "Storage",
     "StoredMirror",
     "StoredRun",

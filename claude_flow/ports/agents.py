@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -142,18 +143,28 @@ class Limits:
     stall_timeout_seconds: float
 
 
+class Stop(StrEnum):
+    """Why an attempt's process did not end by itself."""
+
+    TIMED_OUT = "timed_out"
+    STALLED = "stalled"
+    FATAL = "fatal"
+    """Its output said that going on is pointless."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The kernel ended all of it at its limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessEnded:
     """How an attempt's process ended.
 
     ``exit_code`` is 128 + n after signal n, and 127 or 126 if the program could not be started.
-    ``stopped`` is ``timed_out``, ``stalled`` or ``fatal`` if the runner ended it,
-    ``out_of_memory`` if the kernel ended all of it at its limit, else None.
-    ``stderr_tail`` is the last 4 KiB of standard error.
+    ``stopped`` is None if it ended by itself or by somebody else's signal. ``stderr_tail`` is
+    the last 4 KiB of standard error.
     """
 
     exit_code: int
-    stopped: str | None
+    stopped: Stop | None
     started_at: datetime
     ended_at: datetime
     stderr_tail: str

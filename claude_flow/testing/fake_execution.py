@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from claude_flow.execution.limits import OUT_OF_MEMORY, Activity, LimitWatch
+from claude_flow.execution.limits import Activity, LimitWatch
 from claude_flow.ports import (
     AGENT_PART,
     AgentCommand,
@@ -17,6 +17,7 @@ from claude_flow.ports import (
     Limits,
     ProcessEnded,
     Progress,
+    Stop,
 )
 
 _STDERR_TAIL_CHARACTERS = 4096
@@ -129,7 +130,7 @@ class _Player:
 
     async def play(self, scenario: Scenario, clock: Clock) -> ProcessEnded:
         started_at = clock()
-        stopped: str | None = None
+        stopped: Stop | None = None
         for action in scenario.actions:
             stopped = await self._act(action)
             if stopped is not None:
@@ -142,13 +143,13 @@ class _Player:
             stderr_tail=self._stderr[-_STDERR_TAIL_CHARACTERS:],
         )
 
-    async def _act(self, action: Action) -> str | None:
+    async def _act(self, action: Action) -> Stop | None:
         match action:
             case Say(line):
                 self._watch.heard(self._now())
                 self._output.feed(line)
                 self._on_progress(self._output.progress)
-                return "fatal" if self._output.fatal is not None else None
+                return Stop.FATAL if self._output.fatal is not None else None
             case Complain(text):
                 self._watch.heard(self._now())
                 self._stderr += text
@@ -157,10 +158,10 @@ class _Player:
             case Pause(seconds):
                 return await self._pause(seconds)
             case RunOutOfMemory():
-                return OUT_OF_MEMORY
+                return Stop.OUT_OF_MEMORY
         return None
 
-    async def _pause(self, seconds: float) -> str | None:
+    async def _pause(self, seconds: float) -> Stop | None:
         until = self._now() + seconds
         while (left := until - self._now()) > 0:
             if self._watch.wants_to_see(self._now()):
@@ -172,7 +173,7 @@ class _Player:
         return None
 
 
-def _exit_code(scenario: Scenario, stopped: str | None) -> int:
+def _exit_code(scenario: Scenario, stopped: Stop | None) -> int:
     if stopped is None:
         return scenario.exit_code
-    return _SIGKILLED if stopped == OUT_OF_MEMORY else _SIGTERMED
+    return _SIGKILLED if stopped is Stop.OUT_OF_MEMORY else _SIGTERMED

@@ -54,7 +54,7 @@ class _End:
     session_id: str | None = None
     work: Work | None = None
     max_attempts: int | None = None
-    """How often the run is tried at most, None where the repository does not say."""
+    """How often the run is tried at most, as far as known without work; else that knows it."""
     was_claimed: bool = True
 
 
@@ -177,8 +177,9 @@ class AttemptRunner:
             end.session_id,
         )
         policy = self.retries()
-        if end.max_attempts is not None:
-            policy = replace(policy, max_attempts=end.max_attempts)
+        max_attempts = end.max_attempts if end.work is None else end.work.max_attempts
+        if max_attempts is not None:
+            policy = replace(policy, max_attempts=max_attempts)
         following = after_attempt(
             apply(run, ended), end.failure, policy, now=self.clock(), draw=self.draw()
         )
@@ -260,7 +261,6 @@ class AttemptRunner:
             work.failure,
             work.session_id,
             work,
-            work.max_attempts,
         )
 
     async def _enter(self, run: Run, phase: Phase) -> None:

@@ -16,6 +16,7 @@ from claude_flow.ports import (
     ProcessEnded,
     Progress,
     Shell,
+    Stop,
     Verdict,
     Workspace,
 )
@@ -109,7 +110,7 @@ def _how(ended: ProcessEnded, timeout_seconds: float) -> str:
     match ended.stopped:
         case None:
             return f"failed with exit code {ended.exit_code}"
-        case "out_of_memory":
+        case Stop.OUT_OF_MEMORY:
             return "was killed: it needed more memory than execution.memory_max_bytes"
         case _:
             return f"was ended: it took longer than {timeout_seconds:g} s"

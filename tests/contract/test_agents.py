@@ -11,7 +11,7 @@ from claude_flow.agents import AgentSettings, droppings, make_agent
 from claude_flow.errors import AgentUnavailableError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Usage
-from claude_flow.ports import Agent, AgentTask, ProcessEnded
+from claude_flow.ports import Agent, AgentTask, ProcessEnded, Stop
 
 KINDS = ["command", "claude", "claude-flow"]
 SECRET = "sk-ant-made-up-0123456789"
@@ -61,7 +61,7 @@ def task(tmp_path: Path) -> AgentTask:
     )
 
 
-def ended(exit_code: int = 0, stopped: str | None = None) -> ProcessEnded:
+def ended(exit_code: int = 0, stopped: Stop | None = None) -> ProcessEnded:
     return ProcessEnded(exit_code, stopped, NOW, NOW, "")
 
 
@@ -127,9 +127,9 @@ def test_any_output_is_judged(agent: Agent, lines: list[str], exit_code: int) ->
 
 
 @pytest.mark.parametrize(
-    ("stopped", "reason"), [("timed_out", Reason.TIMED_OUT), ("stalled", Reason.STALLED)]
+    ("stopped", "reason"), [(Stop.TIMED_OUT, Reason.TIMED_OUT), (Stop.STALLED, Reason.STALLED)]
 )
-def test_a_stop_by_the_runner_is_told(agent: Agent, stopped: str, reason: Reason) -> None:
+def test_a_stop_by_the_runner_is_told(agent: Agent, stopped: Stop, reason: Reason) -> None:
     assert agent.output().verdict(ended(0, stopped)).reason is reason
 
 

@@ -31,6 +31,7 @@ from claude_flow.ports import (
     Limits,
     ProcessEnded,
     Progress,
+    Stop,
     Verdict,
 )
 from claude_flow.systemd.manager import SystemdUnits
@@ -211,7 +212,7 @@ async def test_a_time_out_ends_it_even_while_it_talks(make: Make, task: AgentTas
     execution, command = make(Scenario(chatter))
     limits = Limits(timeout_seconds=1, stall_timeout_seconds=60)
     ended = await execution.run(task, command, limits, Listener(), ignore)
-    assert ended.stopped == "timed_out"
+    assert ended.stopped is Stop.TIMED_OUT
 
 
 async def test_silence_ends_it(make: Make, task: AgentTask) -> None:
@@ -219,7 +220,7 @@ async def test_silence_ends_it(make: Make, task: AgentTask) -> None:
     listener = Listener()
     limits = Limits(timeout_seconds=60, stall_timeout_seconds=1)
     ended = await execution.run(task, command, limits, listener, ignore)
-    assert ended.stopped == "stalled"
+    assert ended.stopped is Stop.STALLED
     assert listener.lines == ["a last word"]
 
 
@@ -237,7 +238,7 @@ async def test_a_word_on_either_stream_is_no_silence(
 async def test_a_fatal_word_ends_it(make: Make, task: AgentTask) -> None:
     execution, command = make(Scenario((Say("stop!"), Pause(math.inf))))
     ended = await execution.run(task, command, AMPLE, Listener(), ignore)
-    assert ended.stopped == "fatal"
+    assert ended.stopped is Stop.FATAL
 
 
 async def test_only_the_end_of_the_complaints_is_told(make: Make, task: AgentTask) -> None:

@@ -9,7 +9,7 @@ from claude_flow.agents.secrets import secret_values
 from claude_flow.journal import Redactor
 from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.run import Reason, Usage
-from claude_flow.ports import ProcessEnded
+from claude_flow.ports import ProcessEnded, Stop
 
 CLAUDE = Rules("claude", trusts_exit_code=True, needs_result=True)
 CLAUDE_FLOW = Rules("claude-flow", trusts_exit_code=False, needs_result=True)
@@ -35,7 +35,7 @@ BROKEN = {"type": "result", "subtype": "error_during_execution", "is_error": Tru
 UNCLEAR = {"type": "result", "subtype": "success"}
 
 
-def ended(exit_code: int = 0, stopped: str | None = None, stderr: str = "") -> ProcessEnded:
+def ended(exit_code: int = 0, stopped: Stop | None = None, stderr: str = "") -> ProcessEnded:
     return ProcessEnded(exit_code, stopped, NOW, NOW, stderr)
 
 
@@ -84,12 +84,12 @@ def test_success_is_judged_by_words_and_exit_code(
 @pytest.mark.parametrize(
     ("stopped", "reason", "key"),
     [
-        ("timed_out", Reason.TIMED_OUT, "claude_flow.timeout_seconds"),
-        ("stalled", Reason.STALLED, "claude_flow.stall_timeout_seconds"),
-        ("out_of_memory", Reason.AGENT_FAILED, "execution.memory_max_bytes"),
+        (Stop.TIMED_OUT, Reason.TIMED_OUT, "claude_flow.timeout_seconds"),
+        (Stop.STALLED, Reason.STALLED, "claude_flow.stall_timeout_seconds"),
+        (Stop.OUT_OF_MEMORY, Reason.AGENT_FAILED, "execution.memory_max_bytes"),
     ],
 )
-def test_a_stop_counts_before_all_words(stopped: str, reason: Reason, key: str) -> None:
+def test_a_stop_counts_before_all_words(stopped: Stop, reason: Reason, key: str) -> None:
     # SIGINT and SIGTERM can leave a result, and even exit code 0.
     verdict = output(CLAUDE, FINE).verdict(ended(0, stopped))
     assert verdict.reason is reason
@@ -99,7 +99,7 @@ def test_a_stop_counts_before_all_words(stopped: str, reason: Reason, key: str) 
 def test_a_refused_key_is_fatal_and_says_what_to_check() -> None:
     judged = output(CLAUDE, {"type": "system", "subtype": "api_retry", "error_status": 401})
     assert judged.fatal is not None
-    verdict = judged.verdict(ended(143, "fatal"))
+    verdict = judged.verdict(ended(143, Stop.FATAL))
     assert verdict.reason is Reason.AGENT_FAILED
     assert verdict.detail == judged.fatal
     assert "ANTHROPIC_API_KEY" in judged.fatal
@@ -192,12 +192,12 @@ def test_what_stood_in_the_way_is_typed(
 
 def test_a_refused_key_is_typed_although_the_cli_was_stopped() -> None:
     judged = output(CLAUDE, {"type": "system", "subtype": "api_retry", "error_status": 401})
-    failure = judged.verdict(ended(143, "fatal")).failure
+    failure = judged.verdict(ended(143, Stop.FATAL)).failure
     assert failure == ModelFailure(FailureKind.REFUSED_KEY, 401)
 
 
 def test_a_stop_by_the_runner_is_no_failure_of_the_model() -> None:
-    assert output(CLAUDE, refused(529)).verdict(ended(143, "stalled")).failure is None
+    assert output(CLAUDE, refused(529)).verdict(ended(143, Stop.STALLED)).failure is None
 
 
 def test_the_end_of_a_usage_limit_is_told() -> None:

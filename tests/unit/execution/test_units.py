@@ -23,6 +23,7 @@ from claude_flow.ports import (
     Limits,
     ProcessEnded,
     Progress,
+    Stop,
     Verdict,
 )
 from claude_flow.testing.fake_units import FakeUnits
@@ -192,10 +193,10 @@ async def test_one_that_was_killed_for_want_of_memory_tells_that(host: Host) -> 
     await until(host.says("begun"))
     host.units.run_out_of_memory(UNIT)
     ended = await running
-    assert (ended.exit_code, ended.stopped) == (137, "out_of_memory")
+    assert (ended.exit_code, ended.stopped) == (137, Stop.OUT_OF_MEMORY)
     assert host.units.state(UNIT).active == "inactive", "systemd is told that it was seen"
     again = await host.run("echo another agent")
-    assert again.stopped == "out_of_memory", "the next daemon is told the same"
+    assert again.stopped is Stop.OUT_OF_MEMORY, "the next daemon is told the same"
 
 
 async def test_a_helper_that_was_killed_for_want_of_memory_says_so(host: Host) -> None:
