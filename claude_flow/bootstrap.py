@@ -153,9 +153,13 @@ def wire(
             places=workspaces.agent_places,
             is_wanted=partial(_is_wanted, engine),
             clock=clock,
+            redact=redactor.redact,
         )
     execution: Execution = units or LocalExecution(
-        LocalSettings(runs_directory=state / "runs"), clock=clock, sandbox=sandbox
+        LocalSettings(runs_directory=state / "runs"),
+        clock=clock,
+        sandbox=sandbox,
+        redact=redactor.redact,
     )
     gate = TrustGate(
         github, minimum_permission=lambda: str(config.get("github.trust.minimum_permission"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from claude_flow.agents.settings import Redact
 from claude_flow.agents.stream import StreamReader, StreamResult
+from claude_flow.model.events import Happening
 from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.run import Reason, to_rfc3339
 from claude_flow.ports import ProcessEnded, Progress, Stop, Verdict
@@ -61,9 +62,9 @@ class JudgedOutput:
         self._redact = redact
         self._stream = StreamReader()
 
-    def feed(self, line: str) -> None:
-        """Take the next line."""
-        self._stream.feed(line)
+    def feed(self, line: str) -> tuple[Happening, ...]:
+        """Take the next line; what it tells."""
+        return self._stream.feed(line)
 
     @property
     def progress(self) -> Progress:

@@ -7,12 +7,21 @@ stream is data from a program that may change, and never a reason to fail.
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from claude_flow.agents.happenings import happenings
+from claude_flow.agents.json_values import (
+    as_amount,
+    as_count,
+    as_mapping,
+    as_mappings,
+    as_moment,
+    as_text,
+)
+from claude_flow.model.events import Happening, Output, UsageTold
 from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.run import Usage
 from claude_flow.ports import Progress
@@ -62,15 +71,24 @@ class StreamReader:
         self._limit_resets_at: datetime | None = None
         self._tokens: dict[str, int] = {}
         self._last_event: str | None = None
+        self._told_usage = Usage()
 
-    def feed(self, line: str) -> None:
-        """Take one line."""
+    def feed(self, line: str) -> tuple[Happening, ...]:
+        """Take one line; what it tells. The same lines always tell the same."""
         event = _parse(line)
         if event is None:
-            return
+            return (Output(line),) if line.strip() else ()
+        self._take(event)
+        usage = self.progress.usage
+        if usage in (Usage(model=usage.model), self._told_usage):
+            return tuple(happenings(event))
+        self._told_usage = usage
+        return (*happenings(event), UsageTold.of(usage))
+
+    def _take(self, event: dict[str, Any]) -> None:
         match event.get("type"):
             case "assistant":
-                self._assistant(_mapping(event.get("message")))
+                self._assistant(as_mapping(event.get("message")))
             case "result":
                 self.result = self._result(event)
                 self._last_event = f"result: {self.result.subtype}"
@@ -79,7 +97,7 @@ class StreamReader:
             case "user":
                 self._last_event = "tool result"
             case "rate_limit_event":
-                self._rate_limit(_mapping(event.get("rate_limit_info")))
+                self._rate_limit(as_mapping(event.get("rate_limit_info")))
 
     @property
     def progress(self) -> Progress:
@@ -94,36 +112,36 @@ class StreamReader:
     def _assistant(self, message: dict[str, Any]) -> None:
         if message.get("model") == _NO_MODEL:
             return
-        self._model = _text(message.get("model")) or self._model
+        self._model = as_text(message.get("model")) or self._model
         identity = message.get("id")
         if isinstance(identity, str):
             # One message comes as several lines, each with the usage so far.
             self._tokens[identity] = max(self._tokens.get(identity, 0), _tokens(message))
-        for block in _mappings(message.get("content")):
+        for block in as_mappings(message.get("content")):
             name = block.get("name")
             is_tool = block.get("type") == "tool_use" and isinstance(name, str)
             self._last_event = f"uses {name}"[:80] if is_tool else "speaks"
 
     def _system(self, event: dict[str, Any]) -> None:
-        subtype = _text(event.get("subtype")) or "system"
+        subtype = as_text(event.get("subtype")) or "system"
         self._last_event = subtype[:80]
         if subtype == "init":
-            self.session_id = _text(event.get("session_id")) or self.session_id
-            self._model = _text(event.get("model")) or self._model
+            self.session_id = as_text(event.get("session_id")) or self.session_id
+            self._model = as_text(event.get("model")) or self._model
         if subtype == "api_retry":
             status = event.get("error_status")
-            self._last_event = f"asks the API again after {_text(status) or status}"[:80]
+            self._last_event = f"asks the API again after {as_text(status) or status}"[:80]
             self.refused_key = self.refused_key or status == _UNAUTHORIZED
 
     def _rate_limit(self, info: dict[str, Any]) -> None:
         if info.get("status") == "rejected":
-            self._limit_resets_at = _moment(info.get("resetsAt"))
+            self._limit_resets_at = as_moment(info.get("resetsAt"))
 
     def _result(self, event: dict[str, Any]) -> StreamResult:
         denials = event.get("permission_denials")
         denied = [
-            _text(denial.get("tool_name")) or "a tool without a name"
-            for denial in _mappings(denials)
+            as_text(denial.get("tool_name")) or "a tool without a name"
+            for denial in as_mappings(denials)
         ]
         if denials and not denied:
             denied = ["a tool"]
@@ -131,9 +149,9 @@ class StreamReader:
         earlier = self.result.usage.cost_usd if self.result else None
         return StreamResult(
             is_error=is_error,
-            subtype=(_text(event.get("subtype")) or "without a subtype")[:80],
+            subtype=(as_text(event.get("subtype")) or "without a subtype")[:80],
             denied_tools=tuple(dict.fromkeys(name[:80] for name in denied)),
-            text=_text(event.get("result")),
+            text=as_text(event.get("result")),
             usage=_usage(event, self._model, earlier or 0.0),
             failure=_failure(event, self._limit_resets_at) if is_error else None,
         )
@@ -146,17 +164,18 @@ def _parse(line: str) -> dict[str, Any] | None:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) else None
+    is_event = isinstance(event, dict) and isinstance(event.get("type"), str)
+    return event if is_event else None
 
 
 def _usage(event: dict[str, Any], model: str | None, earlier_cost_usd: float) -> Usage:
     by_model = _costs(event.get("modelUsage"))
-    cost_usd = _amount(event.get("total_cost_usd"))
+    cost_usd = as_amount(event.get("total_cost_usd"))
     if isinstance(since_last_result := event.get("model_usage_since_last_result"), dict):
         # The total counts the whole session, also what it cost before it was resumed.
         cost_usd = earlier_cost_usd + sum(_costs(since_last_result).values())
     return Usage(
-        turns=_count(event.get("num_turns")),
+        turns=as_count(event.get("num_turns")),
         tokens=_tokens(event) if isinstance(event.get("usage"), dict) else None,
         cost_usd=cost_usd,
         model=max(by_model, key=by_model.__getitem__) if by_model else model,
@@ -165,19 +184,19 @@ def _usage(event: dict[str, Any], model: str | None, earlier_cost_usd: float) ->
 
 def _costs(by_model: object) -> dict[str, float]:
     return {
-        name: _amount(_mapping(used).get("costUSD")) or 0.0
-        for name, used in _mapping(by_model).items()
+        name: as_amount(as_mapping(used).get("costUSD")) or 0.0
+        for name, used in as_mapping(by_model).items()
     }
 
 
 def _failure(event: dict[str, Any], resets_at: datetime | None) -> ModelFailure | None:
-    ours = _OUR_LIMITS.get(_text(event.get("subtype")) or "")
+    ours = _OUR_LIMITS.get(as_text(event.get("subtype")) or "")
     if ours is not None:
         return ModelFailure(ours)
-    told = _LIMIT_WITH_RESET.search(_text(event.get("result")) or "")
+    told = _LIMIT_WITH_RESET.search(as_text(event.get("result")) or "")
     if told is not None:
-        return ModelFailure(FailureKind.USAGE_LIMIT, 429, _moment(int(told[1])))
-    status = _count(event.get("api_error_status"))
+        return ModelFailure(FailureKind.USAGE_LIMIT, 429, as_moment(int(told[1])))
+    status = as_count(event.get("api_error_status"))
     if status is not None:
         return ModelFailure.of_status(status, resets_at=resets_at)
     if event.get("terminal_reason") == "api_error":
@@ -186,39 +205,5 @@ def _failure(event: dict[str, Any], resets_at: datetime | None) -> ModelFailure 
 
 
 def _tokens(holder: dict[str, Any]) -> int:
-    usage = _mapping(holder.get("usage"))
-    return sum(_count(usage.get(kind)) or 0 for kind in _TOKEN_KINDS)
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _mappings(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _amount(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        amount = float(value)
-    except OverflowError:
-        return None
-    return amount if math.isfinite(amount) and amount >= 0 else None
-
-
-def _moment(value: object) -> datetime | None:
-    seconds = _count(value)
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+    usage = as_mapping(holder.get("usage"))
+    return sum(as_count(usage.get(kind)) or 0 for kind in _TOKEN_KINDS)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self, TypeVar
 
 from claude_flow.errors import ExecutionError
+from claude_flow.execution.event_log import EventLog
 from claude_flow.execution.logs import LogTail, last_text, size
 from claude_flow.execution.spec import AttemptFiles, AttemptResult
 from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress, Stop
@@ -43,12 +45,14 @@ class Follower:
         begun: Marks,
         output: AgentOutput,
         on_progress: Callable[[Progress], None],
+        events: EventLog,
         poll_seconds: float,
     ) -> None:
         self._files = files
         self._begun = begun
         self._output = output
         self._on_progress = on_progress
+        self._events = events
         self._poll_seconds = poll_seconds
         self._tail = LogTail(files.stdout, offset=begun.stdout)
         self._told: Progress | None = None
@@ -78,18 +82,34 @@ class Follower:
         return bool(lines)
 
     def _feed(self, lines: list[str]) -> None:
-        for line in lines:
-            self._output.feed(line)
+        self._events.note(told for line in lines for told in self._output.feed(line))
         progress = self._output.progress
         if progress != self._told:
             self._told = progress
             self._on_progress(progress)
 
+    @contextmanager
+    def telling_if_cut_short(self) -> Iterator[None]:
+        """Have the events say so if it comes to no end of its own inside."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.cut_short("the run was cancelled, or the service ended")
+            raise
+        except ExecutionError as error:
+            self.cut_short(str(error))
+            raise
+
+    def cut_short(self, why: str) -> None:
+        """Feed what came last; that is the end, and why is the last event."""
+        self.read_rest()
+        self._events.cut_short(why)
+
     def ended(
         self, result: AttemptResult, started_at: datetime, ended_at: datetime
     ) -> ProcessEnded:
-        """How it ended, in the port's words."""
-        return ProcessEnded(
+        """How it ended, in the port's words; that is the last event."""
+        ended = ProcessEnded(
             exit_code=result.exit_code,
             # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
             stopped=Stop.FATAL if self._gave_up else _TOLD_BY_RESULT.get(result.stopped),
@@ -99,6 +119,8 @@ class Follower:
                 self._files.stderr, since=self._begun.stderr, limit_bytes=_STDERR_TAIL_BYTES
             ),
         )
+        self._events.end(self._output.verdict(ended), ended)
+        return ended
 
 
 def require_end_of(left: Sequence[int], task: AgentTask) -> None:

@@ -18,11 +18,13 @@ from typing import IO
 from claude_flow.errors import ExecutionError
 from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import make_empty, remove
+from claude_flow.execution.event_log import EventKeeping
 from claude_flow.execution.following import Follower, Marks, require_end_of
 from claude_flow.execution.logs import last_text
 from claude_flow.execution.sandbox import Sandbox
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_processes, marked
+from claude_flow.journal import redactor
 from claude_flow.ports import (
     AGENT_PART,
     AgentCommand,
@@ -46,12 +48,14 @@ class LocalSettings:
     """Where attempts are kept and how they are ended.
 
     ``grace_seconds`` lie between SIGTERM and SIGKILL; each stream of an attempt is kept up to
-    ``stream_limit_bytes`` (and its last words beyond that).
+    ``stream_limit_bytes`` (and its last words beyond that), its events up to
+    ``events_limit_bytes``.
     """
 
     runs_directory: Path
     grace_seconds: float = 8.0
     stream_limit_bytes: int = 64 * 1024 * 1024
+    events_limit_bytes: int = 16 * 1024 * 1024
     poll_seconds: float = 0.1
 
 
@@ -62,11 +66,22 @@ class LocalExecution:
     """
 
     def __init__(
-        self, settings: LocalSettings, *, clock: Clock, sandbox: Sandbox | None = None
+        self,
+        settings: LocalSettings,
+        *,
+        clock: Clock,
+        sandbox: Sandbox | None = None,
+        redact: Callable[[str], str] = redactor.redact,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._sandbox = sandbox
+        self._events = EventKeeping(
+            runs_directory=settings.runs_directory,
+            clock=clock,
+            redact=redact,
+            limit_bytes=settings.events_limit_bytes,
+        )
 
     async def is_begun(
         self,
@@ -96,8 +111,27 @@ class LocalExecution:
         files = self._write_down(task, command, limits)
         # An attempt that an earlier daemon left unfinished has logs already; they are kept.
         begun = Marks.at_the_end(files)
-        follower = Follower(files, begun, output, on_progress, self._settings.poll_seconds)
         started_at = self._clock()
+        events = await asyncio.to_thread(self._events.open, task, started_at)
+        follower = Follower(files, begun, output, on_progress, events, self._settings.poll_seconds)
+        with follower.telling_if_cut_short():
+            process = await self._to_the_end(task, command, files, follower, marker)
+            follower.read_rest()
+            runner_code = await process.wait()
+            result = AttemptResult.read(files.result) or _without_result(files, begun, runner_code)
+            ended = follower.ended(result, started_at, self._clock())
+        require_end_of(result.left, task)
+        return ended
+
+    async def _to_the_end(
+        self,
+        task: AgentTask,
+        command: AgentCommand,
+        files: AttemptFiles,
+        follower: Follower,
+        marker: Mapping[str, str],
+    ) -> Process:
+        """Start the attempt's process and read along; nothing is left of it afterwards."""
         starting = asyncio.create_task(_start_runner(files, command.environment))
         try:
             try:
@@ -112,11 +146,7 @@ class LocalExecution:
         finally:
             await self._sweep(task, marker)
             await _finish(lambda: _remove_all(command.directories))
-        follower.read_rest()
-        runner_code = await process.wait()
-        result = AttemptResult.read(files.result) or _without_result(files, begun, runner_code)
-        require_end_of(result.left, task)
-        return follower.ended(result, started_at, self._clock())
+        return process
 
     def _write_down(self, task: AgentTask, command: AgentCommand, limits: Limits) -> AttemptFiles:
         directory = AttemptFiles.of(task, self._settings.runs_directory).directory

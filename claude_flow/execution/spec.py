@@ -85,6 +85,11 @@ class AttemptFiles:
         directory = runs_directory / run_id / str(attempt)
         return cls(directory if part == AGENT_PART else directory / part)
 
+    @classmethod
+    def events_of(cls, runs_directory: Path, run_id: str, attempt: int) -> Path:
+        """What happened in all parts of an attempt: one JSON object a line."""
+        return cls.of_part(runs_directory, run_id, attempt, AGENT_PART).directory / "events.jsonl"
+
     @property
     def spec(self) -> Path:
         """What ``claude-flow-run`` is told."""

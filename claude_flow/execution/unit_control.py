@@ -47,6 +47,7 @@ class UnitSettings:
     seen_at: Path = Path("/var/lib/claude-flow/attempt")
     grace_seconds: float = 8.0
     stream_limit_bytes: int = 64 * 1024 * 1024
+    events_limit_bytes: int = 16 * 1024 * 1024
     poll_seconds: float = 0.1
     look_seconds: float = 0.5
     """Between two questions to systemd for how a unit stands."""

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from claude_flow.errors import EngineError, ExecutionError
 from claude_flow.execution.directories import remove
+from claude_flow.execution.event_log import EventKeeping
 from claude_flow.execution.following import Follower, Marks, require_end_of
 from claude_flow.execution.preparation import write_agent_files
 from claude_flow.execution.spec import AttemptFiles, AttemptResult
 from claude_flow.execution.unit_control import Job, UnitControl, is_up, whole
 from claude_flow.execution.unit_files import NO_ATTEMPT, UnitEnd, UnitRecord, instance_of, unit_of
+from claude_flow.journal import redactor
 from claude_flow.ports import (
     AGENT_PART,
     AgentCommand,
@@ -43,11 +45,18 @@ class UnitExecution:
         places: Callable[[str], AgentPlaces],
         is_wanted: Callable[[str], bool],
         clock: Clock,
+        redact: Callable[[str], str] = redactor.redact,
     ) -> None:
         self._control = control
         self._places = places
         self._is_wanted = is_wanted
         self._clock = clock
+        self._events = EventKeeping(
+            runs_directory=control.settings.runs_directory,
+            clock=clock,
+            redact=redact,
+            limit_bytes=control.settings.events_limit_bytes,
+        )
         self._followed: set[str] = set()
 
     async def is_begun(self, run_id: str, attempt: int, part: str = AGENT_PART) -> bool:
@@ -79,23 +88,32 @@ class UnitExecution:
         output: AgentOutput,
         on_progress: Callable[[Progress], None],
     ) -> ProcessEnded:
+        follower = None
         try:
             record = await self._begin(instance, task, command, limits)
             files = self._control.files(record)
+            events = await asyncio.to_thread(self._events.open, task, record.started_at)
             poll_seconds = self._control.settings.poll_seconds
-            follower = Follower(files, record.begun, output, on_progress, poll_seconds)
+            follower = Follower(files, record.begun, output, on_progress, events, poll_seconds)
             end = record.end or await self._follow(instance, files, follower)
         except asyncio.CancelledError:
             if not await asyncio.to_thread(self._goes_on, task.run_id):
                 await whole(lambda: self._control.stop(instance))
                 await whole(lambda: self._clear(instance, command))
+                if follower is not None:
+                    follower.cut_short("the run was cancelled")
+            raise
+        except ExecutionError as error:
+            if follower is not None:
+                follower.cut_short(str(error))
             raise
         follower.read_rest()
         if record.end is None:
             await whole(lambda: self._note_end(instance, record, end))
         await whole(lambda: self._clear(instance, command))
+        ended = follower.ended(end.result, record.started_at, end.at)
         require_end_of(end.result.left, task)
-        return follower.ended(end.result, record.started_at, end.at)
+        return ended
 
     def end_orphans(self, is_wanted: Callable[[str], bool]) -> None:
         """Stop the units of runs that nobody wants any more, and forget such runs. Blocks.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from claude_flow.model.events import Happening
 from claude_flow.model.failures import ModelFailure
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Usage
@@ -92,8 +93,8 @@ class Verdict:
 class AgentOutput(Protocol):
     """Reads an agent's standard output line by line."""
 
-    def feed(self, line: str) -> None:
-        """Take the next line; what is not understood is ignored."""
+    def feed(self, line: str) -> Sequence[Happening]:
+        """Take the next line; what it tells, which is the same whenever it is read again."""
         ...
 
     @property
@@ -190,11 +191,12 @@ class Execution(Protocol):
     ) -> ProcessEnded:
         """Run to the end; feed every line of standard output to ``output``.
 
-        Both streams are kept in the attempt's directory. What ``is_begun`` is taken over, all
-        of its output fed again; else what an earlier daemon left of this run is ended first.
-        On CancelledError the process and all its descendants are dead before it is raised on,
-        unless the run is still wanted and the process can wait for the next daemon. Raises
-        ExecutionError if something of the run cannot be ended or the attempt's directory
+        Both streams are kept in the attempt's directory, and as events what happens: first the
+        start, last the result, each once also where a part is taken over. What ``is_begun`` is
+        taken over, all of its output fed again; else what an earlier daemon left of this run is
+        ended first. On CancelledError the process and all its descendants are dead before it is
+        raised on, unless the run is still wanted and the process can wait for the next daemon.
+        Raises ExecutionError if something of the run cannot be ended or the attempt's directory
         cannot be written.
         """
         ...

@@ -6,8 +6,10 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from claude_flow.execution.limits import Activity, LimitWatch
+from claude_flow.model.events import AgentEvent, Happening, Result, Started
 from claude_flow.ports import (
     AGENT_PART,
     AgentCommand,
@@ -73,9 +75,9 @@ class Scenario:
 class FakeExecution:
     """Implements ``ports.Execution``; ``scenario`` says what happens for a task.
 
-    ``tasks`` and ``commands`` are what it was asked to run, ``running`` the ids of runs whose
-    agent is at work. ``begun`` holds the runs, attempts and parts that an earlier daemon has
-    started.
+    ``tasks`` and ``commands`` are what it was asked to run, ``events`` what happened, ``running``
+    the ids of runs whose agent is at work. ``begun`` holds the runs, attempts and parts that an
+    earlier daemon has started.
     """
 
     def __init__(self, scenario: Callable[[AgentTask], Scenario], *, clock: Clock) -> None:
@@ -83,6 +85,7 @@ class FakeExecution:
         self._clock = clock
         self.tasks: list[AgentTask] = []
         self.commands: list[AgentCommand] = []
+        self.events: list[AgentEvent] = []
         self.running: set[str] = set()
         self.begun: set[tuple[str, int, str]] = set()
 
@@ -103,10 +106,13 @@ class FakeExecution:
         self.commands.append(command)
         self.running.add(task.run_id)
         try:
-            player = _Player(task, limits, output, on_progress)
+            player = _Player(task, limits, output, on_progress, self._note)
             return await player.play(self._scenario(task), self._clock)
         finally:
             self.running.discard(task.run_id)
+
+    def _note(self, task: AgentTask, happening: Happening) -> None:
+        self.events.append(AgentEvent(self._clock(), task.attempt, task.part, happening))
 
 
 class _Player:
@@ -116,8 +122,10 @@ class _Player:
         limits: Limits,
         output: AgentOutput,
         on_progress: Callable[[Progress], None],
+        note: Callable[[AgentTask, Happening], None],
     ) -> None:
         self._task = task
+        self._note = partial(note, task)
         self._output = output
         self._on_progress = on_progress
         self._stderr = ""
@@ -130,24 +138,40 @@ class _Player:
 
     async def play(self, scenario: Scenario, clock: Clock) -> ProcessEnded:
         started_at = clock()
+        self._note(Started())
         stopped: Stop | None = None
-        for action in scenario.actions:
-            stopped = await self._act(action)
-            if stopped is not None:
-                break
-        return ProcessEnded(
+        try:
+            for action in scenario.actions:
+                stopped = await self._act(action)
+                if stopped is not None:
+                    break
+        except asyncio.CancelledError:
+            self._note(Result(ok=False, stopped="cut_short"))
+            raise
+        ended = ProcessEnded(
             exit_code=_exit_code(scenario, stopped),
             stopped=stopped,
             started_at=started_at,
             ended_at=clock(),
             stderr_tail=self._stderr[-_STDERR_TAIL_CHARACTERS:],
         )
+        verdict = self._output.verdict(ended)
+        self._note(
+            Result(
+                ok=verdict.reason is None,
+                reason=verdict.reason,
+                exit_code=ended.exit_code,
+                stopped=ended.stopped,
+            )
+        )
+        return ended
 
     async def _act(self, action: Action) -> Stop | None:
         match action:
             case Say(line):
                 self._watch.heard(self._now())
-                self._output.feed(line)
+                for happening in self._output.feed(line):
+                    self._note(happening)
                 self._on_progress(self._output.progress)
                 return Stop.FATAL if self._output.fatal is not None else None
             case Complain(text):

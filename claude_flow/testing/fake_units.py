@@ -6,6 +6,7 @@ runs ``claude-flow-run`` and what comes after it. There is no other user and no 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -74,9 +75,11 @@ class FakeUnits:
         first = psutil.Process(self._units[unit].process.pid)
         # Stopped first, so that nobody sees another's end and still says something.
         for process in (first, *first.children(recursive=True)):
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
         for process in (*first.children(recursive=True), first):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def run_out_of_memory(self, unit: str) -> None:
         """Kill all of it, as the kernel does at the unit's limit."""

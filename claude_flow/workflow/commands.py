@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from claude_flow.model.events import Happening, Output
 from claude_flow.model.run import Reason, Run, Usage
 from claude_flow.ports import (
     AgentTask,
@@ -36,9 +37,10 @@ class _Tail:
     progress: Progress = Progress()  # noqa: RUF009 - a frozen value
     fatal: str | None = None
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> tuple[Happening, ...]:
         """Keep the line."""
         self.lines.append(line.rstrip("\n")[:_LONGEST_LINE])
+        return (Output(line),) if line.strip() else ()
 
     def verdict(self, ended: ProcessEnded) -> Verdict:
         """Exit code 0 in time is success."""

@@ -18,11 +18,14 @@ from typing import Protocol
 
 import pytest
 
+from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.sandbox import Sandbox, SandboxMode, SandboxSettings
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.units import UnitExecution
+from claude_flow.model.events import AgentEvent, Happening, Output, Result
 from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import (
     AgentCommand,
     AgentPlaces,
@@ -71,8 +74,9 @@ class Listener:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> tuple[Happening, ...]:
         self.lines.append(line)
+        return (Output(line),)
 
     @property
     def progress(self) -> Progress:
@@ -83,7 +87,7 @@ class Listener:
         return "was told to" if "stop!" in self.lines else None
 
     def verdict(self, ended: ProcessEnded) -> Verdict:
-        raise NotImplementedError(ended)
+        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
 
 
 class Make(Protocol):
@@ -245,3 +249,38 @@ async def test_only_the_end_of_the_complaints_is_told(make: Make, task: AgentTas
     execution, command = make(Scenario((Complain("x" * 5000 + "the end"),), 1))
     ended = await execution.run(task, command, AMPLE, Listener(), ignore)
     assert ended.stderr_tail == ("x" * 5000 + "the end")[-4096:]
+
+
+async def test_what_happens_is_told_from_the_start_to_the_result(
+    make: Make, task: AgentTask, root: Path
+) -> None:
+    execution, command = make(Scenario((Say("one"), Say("two")), 3))
+    await execution.run(task, command, AMPLE, Listener(), ignore)
+    events = told_by(execution, root, task)
+    assert [event.kind for event in events] == ["started", "output", "output", "result"]
+    assert [event.what for event in events[1:3]] == [Output("one"), Output("two")]
+    assert {(event.attempt, event.part) for event in events} == {(1, "agent")}
+    result = events[-1].what
+    assert isinstance(result, Result)
+    assert (result.ok, result.exit_code, result.stopped) == (False, 3, None)
+
+
+async def test_a_cancel_is_a_result_too(make: Make, task: AgentTask, root: Path) -> None:
+    execution, command = make(Scenario((Say("at work"), Pause())))
+    told = asyncio.Event()
+    run = asyncio.create_task(execution.run(task, command, AMPLE, Listener(), lambda _: told.set()))
+    await asyncio.wait_for(told.wait(), 20)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    *_, last = told_by(execution, root, task)
+    assert isinstance(last.what, Result)
+    assert (last.what.ok, last.what.stopped) == (False, "cut_short")
+
+
+def told_by(execution: Execution, root: Path, task: AgentTask) -> list[AgentEvent]:
+    """All that happened in the task's run."""
+    if isinstance(execution, FakeExecution):
+        return execution.events
+    lines = RunEvents(root / "runs").after(task.run_id, EventPosition())
+    return [AgentEvent.from_line(told.line) for told in lines]

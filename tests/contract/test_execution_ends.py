@@ -13,7 +13,9 @@ import pytest
 
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.sandbox import Sandbox, SandboxMode, SandboxSettings
+from claude_flow.model.events import Happening, Output
 from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import AgentCommand, AgentTask, Limits, ProcessEnded, Progress, Verdict
 
 AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
@@ -58,11 +60,12 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> tuple[Happening, ...]:
         self.lines.append(line)
+        return (Output(line),)
 
     def verdict(self, ended: ProcessEnded) -> Verdict:
-        raise NotImplementedError(ended)
+        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
 
 
 class Bench:

@@ -20,7 +20,9 @@ from claude_flow.errors import ServiceError
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.unit_files import instance_of, unit_of
 from claude_flow.execution.units import UnitExecution
+from claude_flow.model.events import Happening, Output
 from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import (
     AgentCommand,
     AgentPlaces,
@@ -47,11 +49,12 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> tuple[Happening, ...]:
         self.lines.append(line)
+        return (Output(line),)
 
     def verdict(self, ended: ProcessEnded) -> Verdict:
-        raise NotImplementedError(ended)
+        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
 
 
 class Attempt:
@@ -163,6 +166,7 @@ async def test_it_reaches_neither_the_service_nor_another_attempt(
         f"read={other.workspace}",
         f"read={other.workspace}/secret",
         f"read={other.run_directory}/1/stdout.log",
+        f"read={other.run_directory}/1/events.jsonl",
         f"read=/proc/1/root{other.workspace}/secret",
         f"read={UnitSettings(runs_directory=STATE).units_directory}",
         *(f"read=/etc/claude-flow/{name}" for name in ("config.json", "credentials")),
@@ -172,6 +176,7 @@ async def test_it_reaches_neither_the_service_nor_another_attempt(
     writes = [
         *(f"write={path}/x" for path in ("/etc", "/usr/bin", "/run", "/opt/claude-flow", STATE)),
         f"write={attempt.run_directory}/1/x",
+        f"write={attempt.run_directory}/1/events.jsonl",
         f"write={STATE}/attempt/spec.json",
     ]
     others = ["root", "setuid", "setuid file", "unshare", "metadata", f"kill={pids[0]}"]

@@ -19,7 +19,9 @@ import pytest
 from claude_flow.agents import AgentSettings, droppings, make_agent
 from claude_flow.agents.settings import DEFAULT_ALLOWED_TOOLS
 from claude_flow.agents.versions import CLAUDE_FLOW_2_VERSION
+from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.model.events import AgentEvent
 from claude_flow.model.issue import IssueRef
 from claude_flow.ports import AgentTask, Limits, Progress, Verdict
 from claude_flow.testing.messages_api import MessagesApi
@@ -193,6 +195,14 @@ class Bench:
         finally:
             self.seconds += time.monotonic() - started
         return output.verdict(ended)
+
+    def events(self) -> list[AgentEvent]:
+        """What was told of the run so far."""
+        reader, position, events = RunEvents(self.root / "runs"), EventPosition(), []
+        while told := reader.after(self.task.run_id, position):
+            position = told[-1].end
+            events += [AgentEvent.from_line(one.line) for one in told]
+        return events
 
     def changed(self) -> list[str]:
         """What git sees as new beside what the agent says is to be ignored."""

@@ -9,6 +9,17 @@ import signal
 import psutil
 import pytest
 
+from claude_flow.model.events import (
+    PermissionDenied,
+    Result,
+    Retry,
+    SessionStarted,
+    Started,
+    Text,
+    ToolResult,
+    ToolUse,
+    UsageTold,
+)
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Reason
 from claude_flow.ports import Limits, Verdict
@@ -20,6 +31,7 @@ ALWAYS = 1000
 HUGE_CHARACTERS = 400_000
 MAKE = [write_file("made.py", "print(1)\n")]
 LOOK = [bash("git status")]
+_TELLING = (SessionStarted, ToolUse, ToolResult, Text)
 
 
 def python(code: str) -> Turn:
@@ -45,6 +57,17 @@ async def test_success(bench: Bench, api: MessagesApi) -> None:
     assert (bench.workspace / "made.py").read_text() == "print(1)\n"
     assert bench.changed() == ["made.py"]
     assert "what' $the issue\nasks for" in api.requests[-1].prompt
+    happened = [event.what for event in bench.events()]
+    assert happened[0] == Started()
+    assert [type(it) for it in happened if isinstance(it, _TELLING)] == [
+        *(SessionStarted, ToolUse, ToolResult, ToolUse, ToolResult, Text)
+    ]
+    assert ToolUse("Bash", "git status") in happened
+    assert any(isinstance(it, UsageTold) and it.turns == 2 for it in happened[:-1])
+    result = happened[-1]
+    assert isinstance(result, Result)
+    assert (result.ok, result.text, result.exit_code) == (True, "Done.", 0)
+    assert (result.turns, result.tokens) == (verdict.usage.turns, verdict.usage.tokens)
 
 
 async def test_a_denied_tool_is_no_success(bench: Bench, api: MessagesApi) -> None:
@@ -52,6 +75,11 @@ async def test_a_denied_tool_is_no_success(bench: Bench, api: MessagesApi) -> No
     verdict = await bench.run()
     assert verdict.reason is Reason.PERMISSION_DENIED
     assert "Bash" in (verdict.detail or "")
+    happened = [event.what for event in bench.events()]
+    assert PermissionDenied("Bash") in happened
+    assert any(isinstance(it, ToolResult) and it.is_error for it in happened)
+    assert isinstance(happened[-1], Result)
+    assert not happened[-1].ok
 
 
 async def test_a_refused_key_is_not_tried_for_minutes(bench: Bench, api: MessagesApi) -> None:
@@ -88,6 +116,8 @@ async def test_a_pause_that_the_api_asks_for_is_made(bench: Bench, api: Messages
     assert (await bench.run()).reason is None
     assert bench.seconds >= 4
     assert bench.changed() == ["made.py"]
+    retries = [event.what for event in bench.events() if isinstance(event.what, Retry)]
+    assert [(retry.status, (retry.delay_seconds or 0) >= 4) for retry in retries] == [(429, True)]
 
 
 async def test_three_errors_of_the_api_are_survived(bench: Bench, api: MessagesApi) -> None:
@@ -134,6 +164,9 @@ async def test_a_huge_line_is_read(bench: Bench, api: MessagesApi) -> None:
     assert len((bench.workspace / "huge.txt").read_text()) == HUGE_CHARACTERS
     (log,) = (bench.root / "runs").rglob("stdout.log")
     assert max(map(len, log.read_bytes().splitlines())) > HUGE_CHARACTERS
+    (events,) = (bench.root / "runs").rglob("events.jsonl")
+    assert events.stat().st_size < 60_000
+    assert isinstance(bench.events()[-1].what, Result)
 
 
 async def test_what_a_tool_leaves_in_the_background_is_swept(

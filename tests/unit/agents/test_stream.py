@@ -5,7 +5,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_flow.agents.stream import StreamReader
+from claude_flow.model.events import (
+    Output,
+    PermissionDenied,
+    Retry,
+    SessionStarted,
+    Text,
+    ToolResult,
+    ToolUse,
+    UsageTold,
+)
 from claude_flow.model.run import Usage
+
+DENIED = [PermissionDenied("Bash")]
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -93,6 +105,53 @@ def test_the_last_event_is_told_in_a_few_words() -> None:
         *(asked_again, asked_again, "result: success"),
     ]
     assert not reader.refused_key
+
+
+def test_what_a_line_tells() -> None:
+    def tool_result(content: object, **more: object) -> dict[str, Any]:
+        block = {"type": "tool_result", "content": content, **more}
+        return {"type": "user", "message": {"content": [block]}}
+
+    def says(*blocks: dict[str, Any], **more: object) -> dict[str, Any]:
+        return {"type": "assistant", "message": {"content": list(blocks), **more}}
+
+    reader = StreamReader()
+    used = {"input_tokens": 3, "output_tokens": 4}
+    bash = {"type": "tool_use", "name": "Bash", "input": {"description": "d", "command": "make"}}
+    odd = {"type": "tool_use", "name": "Odd", "input": {"x": 1}}
+    for event, told in (
+        ({"type": "system", "subtype": "init", "model": "m"}, [SessionStarted("m")]),
+        (says({"type": "text", "text": "Hm."}), [Text("Hm.")]),
+        (says(bash, odd), [ToolUse("Bash", "make"), ToolUse("Odd", '{"x": 1}')]),
+        (says(id="m1", usage=used), [UsageTold(1, 7, model="m")]),
+        (says(id="m1", usage=used), []),
+        (says(id="m2", usage=used), [UsageTold(2, 14, model="m")]),
+        (tool_result("fine"), [ToolResult("fine", is_error=False)]),
+        (
+            tool_result([{"text": "a"}, {"text": "b"}], is_error=True),
+            [ToolResult("a\nb", is_error=True)],
+        ),
+        ({"type": "system", "subtype": "permission_denied", "tool_name": "Bash"}, DENIED),
+        (
+            {"type": "system", "subtype": "api_retry", "error_status": 529, "retry_delay_ms": 500},
+            [Retry(529, 0.5)],
+        ),
+        ({"type": "system", "subtype": "api_retry", "error_status": None}, [Retry()]),
+        ({"type": "unknown"}, []),
+        ({"type": "result", "num_turns": 2, "total_cost_usd": 1}, [UsageTold(2, None, 1, "m")]),
+    ):
+        assert list(reader.feed(json.dumps(event))) == told, event
+    for line in ("a banner", "{half", "[]", '{"no": "event"}'):
+        assert reader.feed(line) == (Output(line),)
+    assert reader.feed("  ") == ()
+
+
+@given(st.lists(EVENTS, max_size=5))
+def test_the_same_lines_tell_the_same(events: list[dict[str, Any]]) -> None:
+    first, second = StreamReader(), StreamReader()
+    lines = [json.dumps(event) for event in events]
+    # As text, for what is not a number is not equal to itself.
+    assert repr([first.feed(line) for line in lines]) == repr([second.feed(line) for line in lines])
 
 
 def test_the_last_result_counts() -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from claude_flow.errors import ExecutionError, ProcessError
+from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.execution.units import UnitExecution
+from claude_flow.model.events import AgentEvent, Happening, Output
 from claude_flow.model.issue import IssueRef
+from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import (
     AgentCommand,
     AgentPlaces,
@@ -30,6 +33,7 @@ from claude_flow.testing.fake_units import FakeUnits
 
 AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
 RUN = "widgets-7-0123456789"
+SECRET = "sk-very-secret"
 UNIT = f"claude-flow-run@{RUN}-1.service"
 
 
@@ -42,11 +46,12 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> tuple[Happening, ...]:
         self.lines.append(line)
+        return (Output(line),)
 
     def verdict(self, ended: ProcessEnded) -> Verdict:
-        raise NotImplementedError(ended)
+        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
 
 
 def ignore(_: Progress) -> None:
@@ -89,6 +94,7 @@ class Host:
             places=lambda _: self.places,
             is_wanted=lambda run_id: run_id in self.wanted,
             clock=self.clock,
+            redact=lambda text: text.replace(SECRET, "***"),
         )
 
     @property
@@ -102,6 +108,14 @@ class Host:
             ("sh", "-c", script), environment, "", {}, directories=(self.task.scratch / "home",)
         )
         return await self.execution().run(self.task, command, AMPLE, lines or Lines(), ignore)
+
+    def told(self) -> list[str]:
+        """The kinds of the attempt's events; of output what was said."""
+        read = RunEvents(self.root / "runs").after(RUN, EventPosition())
+        events = [AgentEvent.from_line(one.line) for one in read]
+        return [
+            event.what.text if isinstance(event.what, Output) else event.kind for event in events
+        ]
 
     def says(self, word: str) -> Callable[[], bool]:
         log = self.root / "runs" / RUN / "1/stdout.log"
@@ -146,6 +160,7 @@ async def test_the_next_daemon_takes_over_a_running_agent_with_all_it_said(host:
     ended = await second
     assert (ended.exit_code, ended.stopped, lines.lines) == (0, None, ["begun", "done"])
     assert host.units.starts == [UNIT], "it was started once"
+    assert host.told() == ["started", "begun", "done", "result"], "and each is told once"
 
 
 async def test_what_ended_between_two_daemons_is_taken_as_it_ended(host: Host) -> None:
@@ -164,6 +179,7 @@ async def test_an_end_that_was_seen_is_told_again(host: Host) -> None:
     lines = Lines()
     again = await host.run("echo another agent", lines)
     assert (again.exit_code, first.exit_code, lines.lines) == (4, 4, ["once"])
+    assert host.told() == ["started", "once", "result"]
 
 
 async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
@@ -177,6 +193,7 @@ async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
     lines = Lines()
     ended = await host.run("echo anew", lines)
     assert (ended.exit_code, lines.lines) == (0, ["anew"])
+    assert host.told() == ["started", "begun", "started", "anew", "result"]
 
 
 async def test_one_that_was_killed_with_its_watcher_tells_the_signal(host: Host) -> None:
@@ -234,14 +251,14 @@ async def test_a_daemons_start_stops_what_belongs_to_no_wanted_run(host: Host) -
 
 
 async def test_the_models_key_is_in_no_spec_and_gone_after_the_end(host: Host) -> None:
-    running = asyncio.create_task(host.run(f'echo "$KEY"; {WAITING}', KEY="sk-very-secret"))
+    running = asyncio.create_task(host.run(f'echo "$KEY"; {WAITING}', KEY=SECRET))
     await until(host.says("begun"))
-    holding = [path.name for path in files_with(host.root, "sk-very-secret")]
+    holding = [path.name for path in files_with(host.root, SECRET)]
     assert sorted(holding) == ["environment.json", "stdout.log"]
     assert "KEY" in json.loads((host.directory / "in/spec.json").read_text())["environment"]
     (host.task.workspace / "go").touch()
     await running
-    assert [path.name for path in files_with(host.root, "sk-very-secret")] == ["stdout.log"]
+    assert [path.name for path in files_with(host.root, SECRET)] == ["stdout.log"]
     assert not (host.task.scratch / "home").exists()
 
 
