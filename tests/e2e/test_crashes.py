@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,6 +195,34 @@ def test_two_agents_never_work_on_one_issue_even_when_the_next_daemon_is_quick(
     assert installation.ended(daemon, issue)["reason"] == "pull_request_opened"
     assert not seen.with_suffix(".overlap").exists()
     assert_as_if_nothing_happened(installation, issue)
+
+
+def test_kill_9_in_mid_run_loses_and_doubles_no_event(
+    installation: Installation, tmp_path: Path
+) -> None:
+    flag = tmp_path / "go"
+    work = f"print('I am', time.time_ns(), flush=True)\n{waiting_for(flag)}\n{GREET}"
+    issue = installation.issue(installation.add_repository("acme/told"), work)
+
+    def told() -> list[dict[str, Any]]:
+        files = (installation.state / "runs").rglob("events.jsonl")
+        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+    def names() -> list[str]:
+        texts = [event["text"] for event in told() if event["kind"] == "output"]
+        return [text for text in texts if text.startswith("I am")]
+
+    daemon = installation.start()
+    until(lambda: len(names()) == 1, daemon.last_words)
+    daemon.kill()
+    flag.touch()
+    installation.ended(installation.start(), issue)
+    assert len(names()) == len(set(names())) == 2, "the agent and the one that followed it"
+    ends = [event["kind"] for event in told() if event["kind"] in {"started", "result"}]
+    assert ends == ["started", "started", "result"]
+    assert all(event["attempt"] == 1 for event in told()), "the daemon's end is no attempt"
+    result = told()[-1]
+    assert (result["kind"], result["ok"], result["exit_code"]) == ("result", True, 0)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
