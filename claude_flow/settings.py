@@ -10,12 +10,15 @@ from claude_flow.agents.settings import AgentSettings
 from claude_flow.agents.surroundings import droppings
 from claude_flow.config import ConfigManager
 from claude_flow.engine.host import host_id
+from claude_flow.engine.record import RunRecord
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings
 from claude_flow.github import Login
 from claude_flow.model.breaker import BreakerPolicy
-from claude_flow.model.budgets import Budgets
+from claude_flow.model.budgets import Budgets, daily_budgets, day_of
 from claude_flow.model.retries import RetryPolicy
+from claude_flow.model.usage import UsageBy, UsageReport, since_of, usage_of
+from claude_flow.ports import Engine
 from claude_flow.service.places import runtime_directories
 from claude_flow.workflow.announcer import Labels
 from claude_flow.workflow.change_limits import ChangeLimits
@@ -178,6 +181,23 @@ def budgets(config: ConfigManager) -> Budgets:
         run_usd=config.get("claude_flow.run_budget_usd"),
         repository_daily_usd=config.get("claude_flow.repository_daily_budget_usd"),
         daily_usd=config.get("claude_flow.daily_budget_usd"),
+    )
+
+
+def usage_report(
+    record: Engine | RunRecord, config: ConfigManager, *, by: UsageBy, since: str, now: datetime
+) -> UsageReport:
+    """What agents used since a day, and what is left of the budgets. Blocks.
+
+    Raises UsageError for a day that cannot be, EngineError.
+    """
+    limits, midnight = budgets(config), since_of(since, now)
+    spent = record.spent_usd(day_of(now)) if limits.are_daily else {}
+    return usage_of(
+        record.worked_on_since(midnight),
+        by=by,
+        since=midnight,
+        budgets=daily_budgets(limits, spent, config.get("github.repositories"), now),
     )
 
 

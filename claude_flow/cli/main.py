@@ -14,6 +14,7 @@ from claude_flow.cli import runs, service
 from claude_flow.cli.config import app as config_app
 from claude_flow.cli.output import PROGRAM, say, say_error
 from claude_flow.cli.session import Session, session_of
+from claude_flow.cli.usage import usage
 from claude_flow.errors import ClaudeFlowError
 from claude_flow.version import __version__
 
@@ -31,6 +32,7 @@ service.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(config_app, name="config")
 app.command("run")(runs.run_now)
+app.command()(usage)
 
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001 - the signature is typer's

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from claude_flow.cli.session import Session
 from claude_flow.errors import ServiceError, UsageError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
+from claude_flow.model.usage import UsageBy, since_of
 from claude_flow.service.client import DaemonClient, DaemonUnreachableError
 from claude_flow.service.places import api_token, daemon_address
 
@@ -37,6 +40,14 @@ class RunSource:
         if run is None:
             raise UsageError(f"there is no run {run_id!r}", hint="see: claude-flowctl runs list")
         return run
+
+    def usage(self, by: UsageBy, since: str, now: datetime) -> dict[str, Any]:
+        """What agents used since a day, as JSON. Raises UsageError for one that cannot be."""
+        since_of(since, now)
+        try:
+            return self._client().usage(by=by, since=since)
+        except DaemonUnreachableError:
+            return self._recorded_usage(by, since, now)
 
     def cancel(self, run_id: str) -> None:
         """Ask the daemon for a run's end."""
@@ -81,6 +92,16 @@ class RunSource:
 
         with _readable(self._session):
             return open_record(*self._database()).get(run_id)
+
+    def _recorded_usage(self, by: UsageBy, since: str, now: datetime) -> dict[str, Any]:
+        from claude_flow.engine.record import open_record  # noqa: PLC0415 - slow to load
+        from claude_flow.settings import usage_report  # noqa: PLC0415 - likewise
+
+        record = open_record(*self._database())
+        with _readable(self._session):
+            return usage_report(
+                record, self._session.settings, by=by, since=since, now=now
+            ).to_json()
 
     def _database(self) -> tuple[str | None, Path]:
         url: str | None = self._session.settings.get("engine.database_url")

@@ -28,6 +28,7 @@ from claude_flow.daemon.snapshot import Snapshot
 from claude_flow.errors import EngineError, UsageError
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
+from claude_flow.model.usage import DEFAULT_SINCE, UsageBy, UsageReport
 from claude_flow.ports import Progress
 
 DEFAULT_LIMIT = 50
@@ -67,6 +68,10 @@ class ServiceView(Protocol):
 
     def runs(self, states: Sequence[RunState], limit: int) -> list[Run]:
         """Runs, newest first; no ``states`` means all."""
+        ...
+
+    def usage(self, by: UsageBy, since: str) -> UsageReport:
+        """What agents used since a day. Raises UsageError for one that cannot be."""
         ...
 
     def run(self, run_id: str) -> Run | None:
@@ -114,6 +119,7 @@ class _Routes:
             Route("/health/ready", self.ready),
             Route("/metrics", self.metrics),
             Route("/api/v1/state", self.state),
+            Route("/api/v1/usage", self.usage),
             Route("/api/v1/runs", self.runs),
             Route("/api/v1/runs", self.submit, methods=["POST"]),
             Route(run, self.run),
@@ -163,6 +169,15 @@ class _Routes:
         states, limit = _states(request), _limit(request)
         runs = await asyncio.to_thread(self._view.runs, states, limit)
         return RedactedJSON({"runs": [run.to_json() for run in runs]})
+
+    async def usage(self, request: Request) -> Response:
+        _refuse_unknown_parameters(request, {"by", "since"})
+        by, since = _by(request), request.query_params.get("since", DEFAULT_SINCE)
+        try:
+            report = await asyncio.to_thread(self._view.usage, by, since)
+        except UsageError as error:
+            raise HTTPException(400, f"since: {error}") from None
+        return RedactedJSON(report.to_json())
 
     async def run(self, request: Request) -> Response:
         run = await self._find(request)
@@ -274,6 +289,13 @@ def _states(request: Request) -> list[RunState]:
     except ValueError as error:
         words = ", ".join(RunState)
         raise HTTPException(400, f"state: {error}; there are {words}") from None
+
+
+def _by(request: Request) -> UsageBy:
+    try:
+        return UsageBy(request.query_params.get("by", UsageBy.REPOSITORY))
+    except ValueError as error:
+        raise HTTPException(400, f"by: {error}; there are {', '.join(UsageBy)}") from None
 
 
 def _limit(request: Request) -> int:

@@ -120,7 +120,7 @@ class Loop:
             return
         self._metrics.run_ended(run)
         for attempt in run.attempts:
-            self._metrics.attempt_ended(attempt)
+            self._metrics.attempt_ended(attempt, run.issue.repository)
         self._schedule.hurry(self._monotonic(), run.issue.repository)
         if run.reason is Reason.CANCELLED_BY_USER or run.reason is Reason.AGENT_FAILED:
             # Ended by the engine perhaps, which does not speak to GitHub; saying it twice is

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from claude_flow.daemon.snapshot import Snapshot
+from claude_flow.model.issue import Repository
 from claude_flow.model.run import Attempt, Run, RunState
 
 # An attempt takes from seconds (a refused key) to the wall clock's default of an hour.
@@ -39,6 +40,9 @@ class Metrics:
             buckets=_ATTEMPT_BUCKETS,
             registry=self._registry,
         )
+        self._turns = self._used("claude_flow_agent_turns", "Agents' turns since the start.")
+        self._tokens = self._used("claude_flow_agent_tokens", "Input and output tokens since then.")
+        self._cost_usd = self._used("claude_flow_agent_cost_usd", "US dollars since the start.")
         self._polls = Counter(
             "claude_flow_polls",
             "Polls of a repository, by result.",
@@ -55,8 +59,16 @@ class Metrics:
         """Count a run that has just become final."""
         self._runs_ended.labels(run.state, run.reason or "").inc()
 
-    def attempt_ended(self, attempt: Attempt) -> None:
-        """Count an ended attempt; one that never started has no length and is left out."""
+    def _used(self, name: str, documentation: str) -> Counter:
+        # As many values as there are repositories in the configuration.
+        return Counter(name, documentation, ["repository"], registry=self._registry)
+
+    def attempt_ended(self, attempt: Attempt, repository: Repository) -> None:
+        """Count an ended attempt; one that never started has no length, which is left out."""
+        used, name = attempt.usage, str(repository).lower()
+        self._turns.labels(name).inc(used.turns or 0)
+        self._tokens.labels(name).inc(used.tokens or 0)
+        self._cost_usd.labels(name).inc(used.cost_usd or 0)
         if attempt.started_at is None or attempt.ended_at is None:
             return
         seconds = (attempt.ended_at - attempt.started_at).total_seconds()

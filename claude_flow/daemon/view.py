@@ -10,7 +10,9 @@ from claude_flow.daemon.snapshot import RunningRun, Snapshot
 from claude_flow.daemon.workings import Workings
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
+from claude_flow.model.usage import UsageBy, UsageReport
 from claude_flow.ports import Progress
+from claude_flow.settings import usage_report
 from claude_flow.triggers.operator import submit_for_operator
 from claude_flow.version import __version__
 from claude_flow.workspace import Space, SpaceWatch
@@ -92,6 +94,12 @@ class DaemonView:
         if not self._parts.config.get("monitoring.metrics_enabled"):
             return None
         return self._metrics.render(self.state())
+
+    def usage(self, by: UsageBy, since: str) -> UsageReport:
+        """What agents used since a day. Raises UsageError for one that cannot be."""
+        return usage_report(
+            self._parts.engine, self._parts.config, by=by, since=since, now=self._parts.clock()
+        )
 
     def runs(self, states: Sequence[RunState], limit: int) -> list[Run]:
         """Runs, newest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from claude_flow.engine.attempts import Attempts, DurableStep
@@ -149,6 +149,10 @@ class DurableEngine:
     def spent_usd(self, since: datetime) -> Mapping[str, float]:
         """See ``claude_flow.ports.Engine``."""
         return self._record.spent_usd(since)
+
+    def worked_on_since(self, since: datetime) -> Iterator[Run]:
+        """See ``claude_flow.ports.Engine``."""
+        return self._record.worked_on_since(since)
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""

@@ -6,7 +6,7 @@ Reading it needs no running engine, so the command line may do so while no daemo
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from claude_flow.model.run import Reason, Run, RunState, spent_since, to_rfc3339
 from claude_flow.model.transitions import RunEnded, RunEvent
 
 ACTIVE_STATES = (RunState.QUEUED, RunState.RUNNING)
+_ROWS_AT_ONCE = 500
 _PREPARE_LOCK = 0x636C61756465  # any fixed number: PostgreSQL's advisory lock for preparing
 
 
@@ -155,6 +156,15 @@ class RunRecord:
 
     def spent_usd(self, since: datetime) -> dict[str, float]:
         """What attempts that ended since then cost, by repository. Raises EngineError."""
+        return spent_since(since, self.worked_on_since(since))
+
+    def worked_on_since(self, since: datetime) -> Iterator[Run]:
+        """Runs with an attempt that ended since then, and perhaps others; read while taken.
+
+        Raises EngineError.
+        """
+        if not self._database.exists:
+            return
         table = self._runs
         # A run with such an attempt is active or has ended since itself. All moments in the
         # documents have one form, so their texts compare as they do.
@@ -167,8 +177,10 @@ class RunRecord:
             table.c.state.in_(ACTIVE_STATES) | (ended_at >= to_rfc3339(since))
         )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return spent_since(since, map(_run, rows))
+            # So many at a time: there may be years of them.
+            few = connection.execution_options(yield_per=_ROWS_AT_ONCE)
+            with few.execute(query) as rows:
+                yield from map(_run, rows)
 
     def pending(self) -> list[Pending]:
         """All active runs. Raises EngineError."""

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from claude_flow.model.run import to_rfc3339
+
+_RUN = "claude_flow.run_budget_usd"
+_REPOSITORY_DAILY = "claude_flow.repository_daily_budget_usd"
+_DAILY = "claude_flow.daily_budget_usd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,51 @@ class SpentBudget:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DailyBudget:
+    """How a daily budget stands; ``repository`` is None for that of all together."""
+
+    setting: str
+    repository: str | None
+    limit_usd: float
+    spent_usd: float
+    resets_at: datetime
+
+    @property
+    def left_usd(self) -> float:
+        """What may still be spent today; never below 0."""
+        return max(0.0, self.limit_usd - self.spent_usd)
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers in US dollars."""
+        return {
+            "setting": self.setting,
+            "repository": self.repository,
+            "limit_usd": self.limit_usd,
+            "spent_usd": self.spent_usd,
+            "left_usd": self.left_usd,
+            "resets_at": to_rfc3339(self.resets_at),
+        }
+
+
+def daily_budgets(
+    budgets: Budgets, spent: Mapping[str, float], repositories: Iterable[str], now: datetime
+) -> Iterator[DailyBudget]:
+    """Those of the day of ``now`` that are set; ``spent`` by repository, in lower case."""
+    resets_at = _tomorrow(now)
+    if budgets.daily_usd is not None:
+        yield DailyBudget(_DAILY, None, budgets.daily_usd, sum(spent.values()), resets_at)
+    if budgets.repository_daily_usd is not None:
+        for repository in repositories:
+            yield DailyBudget(
+                _REPOSITORY_DAILY,
+                repository,
+                budgets.repository_daily_usd,
+                spent.get(repository.lower(), 0.0),
+                resets_at,
+            )
+
+
 def day_of(moment: datetime) -> datetime:
     """The UTC midnight at which the moment's day began."""
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -50,20 +103,21 @@ def day_of(moment: datetime) -> datetime:
 
 def spent_run_budget(budgets: Budgets, run_usd: float) -> SpentBudget | None:
     """The run's own budget, if its attempts have used it up."""
-    return _spent("claude_flow.run_budget_usd", budgets.run_usd, run_usd, None)
+    return _spent(_RUN, budgets.run_usd, run_usd, None)
 
 
 def spent_daily_budget(
     budgets: Budgets, *, repository_usd: float, all_usd: float, now: datetime
 ) -> SpentBudget | None:
     """The day's budget that is used up, if any; both sums are of the day of ``now``."""
-    resets_at = day_of(now) + timedelta(days=1)
-    return _spent("claude_flow.daily_budget_usd", budgets.daily_usd, all_usd, resets_at) or _spent(
-        "claude_flow.repository_daily_budget_usd",
-        budgets.repository_daily_usd,
-        repository_usd,
-        resets_at,
+    resets_at = _tomorrow(now)
+    return _spent(_DAILY, budgets.daily_usd, all_usd, resets_at) or _spent(
+        _REPOSITORY_DAILY, budgets.repository_daily_usd, repository_usd, resets_at
     )
+
+
+def _tomorrow(now: datetime) -> datetime:
+    return day_of(now) + timedelta(days=1)
 
 
 def _spent(

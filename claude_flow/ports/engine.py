@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -98,6 +98,13 @@ class Engine(Protocol):
         """What attempts that ended since then said they cost, by repository.
 
         The keys are ``owner/name`` in lower case; repositories without costs may be missing.
+        """
+        ...
+
+    def worked_on_since(self, since: datetime) -> Iterator[Run]:
+        """Runs with an attempt that ended since then, and perhaps others, in no order.
+
+        They are read while they are taken. Raises EngineError then.
         """
         ...
 

@@ -74,6 +74,12 @@ class DaemonClient:
         runs: list[dict[str, Any]] = self._fine("GET", path)["runs"]
         return runs
 
+    def usage(self, *, by: str, since: str) -> dict[str, Any]:
+        """What agents used since a day, as the contract's JSON."""
+        path = f"/api/v1/usage?{urlencode({'by': by, 'since': since})}"
+        usage: dict[str, Any] = self._fine("GET", path)
+        return usage
+
     def run(self, run_id: str) -> dict[str, Any]:
         """One run. Raises UsageError for an unknown id."""
         run: dict[str, Any] = self._fine("GET", f"/api/v1/runs/{quote(run_id, safe='')}")

@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -180,6 +180,14 @@ class FakeEngine:
         """See ``claude_flow.ports.Engine``."""
         with self.state.lock:
             return spent_since(since, self.state.runs.values())
+
+    def worked_on_since(
+        self,
+        since: datetime,  # noqa: ARG002 - it may give others as well
+    ) -> Iterator[Run]:
+        """See ``claude_flow.ports.Engine``."""
+        with self.state.lock:
+            return iter(list(self.state.runs.values()))
 
     def free_slots(self, repository: Repository | None = None) -> int:
         """See ``claude_flow.ports.Engine``."""

@@ -11,6 +11,7 @@ from claude_flow.daemon.snapshot import RunningRun, Snapshot
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import RunEnded, apply
+from claude_flow.model.usage import UsageBy, UsageReport, since_of, usage_of
 from claude_flow.ports import Progress
 
 
@@ -62,6 +63,10 @@ class FakeServiceView:
         """Recorded runs, newest first."""
         newest = sorted(self._read(), key=lambda run: run.created_at, reverse=True)
         return [run for run in newest if not states or run.state in states][:limit]
+
+    def usage(self, by: UsageBy, since: str) -> UsageReport:
+        """Over all recorded runs."""
+        return usage_of(self._read(), by=by, since=since_of(since, self.snapshot.at))
 
     def run(self, run_id: str) -> Run | None:
         """From ``recorded``."""

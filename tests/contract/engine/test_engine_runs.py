@@ -300,6 +300,10 @@ def test_the_record_knows_what_was_spent_since_a_moment(world: Any, work: Work) 
     assert engine.spent_usd(noon) == {"octo/a": 3.5, "octo/b": 3.5}
     assert engine.spent_usd(noon + timedelta(minutes=1)) == {"octo/a": 2.5, "octo/b": 2.5}
     assert engine.spent_usd(noon + timedelta(hours=1, seconds=1)) == {}
+    assert {run.id for run in engine.worked_on_since(noon)} == {ended.id, active.id}
+    half_read = engine.worked_on_since(noon)
+    next(half_read)
+    engine.apply(active.id, RunEnded(Reason.AGENT_FAILED, noon + timedelta(hours=2)))
 
 
 def test_changes_from_many_threads_are_all_kept(world: Any, work: Work) -> None:

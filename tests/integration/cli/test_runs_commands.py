@@ -48,8 +48,16 @@ def test_a_run_is_listed_shown_and_its_agent_heard(running: Any) -> None:
     table = running.fine("runs", "list", "--state", "succeeded", "--limit", "1").splitlines()
     assert table[0].split()[:3] == ["RUN", "ISSUE", "STATE"]
     assert table[1].endswith(run["pull_request"])
+    used = running.json("usage", "--by", "run", "--since", "1d")
+    assert {group["run"]: group["turns"] for group in used["groups"]}[run["id"]] == 2
+    usage = running.fine("usage").splitlines()
+    assert usage[0].split() == ["REPOSITORY", "RUNS", "ATTEMPTS", "TURNS", "TOKENS", "USD"]
+    assert usage[1].startswith("acme/greeter ")
+    assert usage[-1].startswith("total ")
     # The same from the record, without a daemon.
     running.fine("stop")
+    assert running.fine("usage").splitlines() == usage
+    assert running.json("usage", "--by", "run", "--since", "1d") == used
     assert running.json("runs", "show", run["id"]) == run
     assert running.fine("runs", "list", "--state", "succeeded", "-n", "1").splitlines() == table
 
@@ -79,6 +87,9 @@ def test_unknown_runs_and_wrong_words_are_said_plainly(running: Any) -> None:
         (("runs", "list", "--state", "lost"), 2),
         (("runs", "list", "--limit", "0"), 2),
         (("run", "not an issue"), 2),
+        (("usage", "--since", "yesterday"), 2),
+        (("usage", "--since", "0d"), 2),
+        (("usage", "--since", "2999-01-01"), 2),
     ):
         done = running.ctl(*arguments)
         assert done.returncode == code, arguments

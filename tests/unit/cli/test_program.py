@@ -32,7 +32,7 @@ def test_help_names_every_command() -> None:
     text = ctl("--help").stdout
     for command in ("status", "start", "stop", "restart", "reload", "enable", "disable", "kill"):
         assert f"\n  {command} " in text
-    for command in ("logs", "run", "runs", "config", "doctor"):
+    for command in ("logs", "run", "runs", "usage", "config", "doctor"):
         assert f"\n  {command} " in text
     assert "\x1b" not in text
 
@@ -54,7 +54,13 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("nonsense",), ("status", "--nonsense"), ("stop", "--timeout", "soon"), ("runs", "show")],
+    [
+        ("nonsense",),
+        ("status", "--nonsense"),
+        ("stop", "--timeout", "soon"),
+        ("runs", "show"),
+        ("usage", "--by", "moon"),
+    ],
 )
 def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
     done = ctl(*arguments)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from claude_flow.config import schema_path
 from claude_flow.daemon.events import RunMoment
+from claude_flow.model.budgets import Budgets, daily_budgets
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import (
     Attempt,
@@ -24,6 +25,7 @@ from claude_flow.model.run import (
     TriggerKind,
     Usage,
 )
+from claude_flow.model.usage import UsageBy, usage_of
 from claude_flow.ports import Progress, UnitState
 from claude_flow.service.status import HealthStatus, MainProcess, Resources, ServiceStatus
 
@@ -67,6 +69,21 @@ runs = st.builds(
     ended_at=moments,
 )
 printable = st.characters(codec="utf-8")
+
+
+budgets = st.builds(
+    Budgets,
+    repository_daily_usd=st.none() | st.floats(0.01, 1e6),
+    daily_usd=st.none() | st.floats(0.01, 1e6),
+)
+
+
+@given(st.lists(runs, max_size=4), st.sampled_from(UsageBy), budgets, st.floats(0, 1e6))
+def test_usage(recorded: list[Run], by: UsageBy, limits: Budgets, spent_usd: float) -> None:
+    since = datetime(1980, 1, 1, tzinfo=UTC)
+    left = daily_budgets(limits, {"acme/widgets": spent_usd}, ["Acme/Widgets"], NOW)
+    report = usage_of(recorded, by=by, since=since, budgets=left)
+    validator("usage").validate(report.to_json())
 
 
 @given(runs)

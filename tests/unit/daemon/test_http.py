@@ -17,7 +17,7 @@ from claude_flow.daemon.http import create_app
 from claude_flow.daemon.http_guard import ApiToken
 from claude_flow.daemon.http_server import RunningServer, serve
 from claude_flow.errors import EngineError, ServiceError
-from claude_flow.model.run import Run, RunState, Usage
+from claude_flow.model.run import Attempt, Run, RunState, Usage
 from claude_flow.ports import Progress, RateLimit
 from claude_flow.testing.service_view import FakeServiceView
 
@@ -106,6 +106,27 @@ async def test_state(view: FakeServiceView, ask: Ask, make_run: MakeRun) -> None
         "remaining": 4321,
         "resets_at": "2026-01-31T12:00:00.000Z",
     }
+
+
+async def test_usage(view: FakeServiceView, ask: Ask, make_run: MakeRun) -> None:
+    ended = make_run(1, RunState.FAILED)
+    used = Attempt(1, ended.created_at, ended.ended_at, usage=Usage(7, 12345, 0.42))
+    record(view, replace(ended, attempts=(used,)))
+    usage = (await ask("/api/v1/usage?by=day&since=2026-01-31")).json
+    numbers = {"runs": 1, "attempts": 1, "turns": 7, "tokens": 12345, "cost_usd": 0.42}
+    assert (usage["by"], usage["since"]) == ("day", "2026-01-31T00:00:00.000Z")
+    assert usage["groups"] == [{"day": "2026-01-31", **numbers}]
+    assert usage["total"] == numbers
+    assert (await ask("/api/v1/usage")).json["groups"] == [
+        {"repository": "acme/widgets", **numbers}
+    ]
+
+
+@pytest.mark.parametrize("query", ["by=moon", "since=soon", "since=2999-01-01", "until=1d"])
+async def test_usage_of_what_cannot_be(ask: Ask, query: str) -> None:
+    answer = await ask(f"/api/v1/usage?{query}")
+    assert (answer.status, answer.error_code) == (400, "bad_request")
+    assert query.partition("=")[0] in answer.json["error"]["message"]
 
 
 async def test_runs_newest_first_and_by_state(

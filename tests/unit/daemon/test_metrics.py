@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from claude_flow.daemon.metrics import Metrics
-from claude_flow.model.run import Attempt, Reason, Run, RunState
+from claude_flow.model.issue import Repository
+from claude_flow.model.run import Attempt, Reason, Run, RunState, Usage
 from claude_flow.ports import RateLimit
 from claude_flow.testing.service_view import FakeServiceView
 
@@ -29,7 +30,15 @@ def test_counts_what_it_is_told(view: FakeServiceView, make_run: Callable[..., R
     metrics.run_ended(failed)
     metrics.run_ended(failed)
     metrics.attempt_ended(
-        Attempt(1, NOW, NOW + timedelta(seconds=45), Reason.AGENT_FAILED, exit_code=1)
+        Attempt(
+            1,
+            NOW,
+            NOW + timedelta(seconds=45),
+            Reason.AGENT_FAILED,
+            exit_code=1,
+            usage=Usage(turns=3, tokens=1200, cost_usd=0.25),
+        ),
+        failed.issue.repository,
     )
     metrics.polled("ok")
     metrics.loop_lag(0.5)
@@ -43,6 +52,10 @@ def test_counts_what_it_is_told(view: FakeServiceView, make_run: Callable[..., R
     assert found["claude_flow_attempt_seconds_sum", (reason,)] == 45
     assert found["claude_flow_attempt_seconds_bucket", (("le", "30.0"), reason)] == 0
     assert found["claude_flow_attempt_seconds_bucket", (("le", "60.0"), reason)] == 1
+    repository = (("repository", "acme/widgets"),)
+    assert found["claude_flow_agent_turns_total", repository] == 3
+    assert found["claude_flow_agent_tokens_total", repository] == 1200
+    assert found["claude_flow_agent_cost_usd_total", repository] == 0.25
     assert found["claude_flow_polls_total", (("result", "ok"),)] == 1
     assert found["claude_flow_loop_lag_seconds", ()] == 0.5
 
@@ -74,7 +87,7 @@ def test_requests_left_are_absent_until_github_told(view: FakeServiceView) -> No
 
 def test_an_attempt_that_never_began_has_no_length(view: FakeServiceView) -> None:
     metrics = Metrics("1.2.3")
-    metrics.attempt_ended(Attempt(1, None, NOW, Reason.UNTRUSTED))
+    metrics.attempt_ended(Attempt(1, None, NOW, Reason.UNTRUSTED), Repository("acme", "widgets"))
     assert b"claude_flow_attempt_seconds_count" not in metrics.render(view.state())
 
 
