@@ -72,6 +72,11 @@ class LiveProgress:
         """Keep the latest word of a run's agent."""
         self.by_run[run_id] = progress
 
+    def cost_usd(self, run_id: str) -> float:
+        """What a run's agent told so far of what its attempt costs."""
+        told = self.by_run.get(run_id)
+        return 0.0 if told is None else told.usage.cost_usd or 0.0
+
     def forget(self, run_id: str) -> None:
         """The run's attempt is over."""
         self.by_run.pop(run_id, None)
@@ -144,6 +149,7 @@ def wire(
         breaker=lambda: settings.breaker_policy(config),
         budgets=lambda: settings.budgets(config),
         clock=clock,
+        told_usd=progress.cost_usd,
     )
     sandbox = sandbox_of(config, environ, workspaces.agent_places)
     units = None
@@ -188,6 +194,7 @@ def wire(
         workspaces=workspaces,
         briefing=briefing,
         agent=agent_within,
+        budgets=brakes.budgets,
         commands=commands,
         removal=removal,
         is_cancelled=engine.is_cancelled,

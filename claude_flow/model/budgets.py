@@ -1,14 +1,15 @@
-"""Whether there is money left for another attempt: a pure judgement over what was spent."""
+"""Whether there is money left: a pure judgement over what was spent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from claude_flow.model.run import to_rfc3339
 
+ATTEMPT_SETTING = "claude_flow.budget_usd"
 _RUN = "claude_flow.run_budget_usd"
 _REPOSITORY_DAILY = "claude_flow.repository_daily_budget_usd"
 _DAILY = "claude_flow.daily_budget_usd"
@@ -29,17 +30,31 @@ class Budgets:
 
 
 @dataclass(frozen=True, slots=True)
-class SpentBudget:
-    """A budget with nothing left; ``resets_at`` is None where it never does."""
+class Budget:
+    """How a budget stands.
+
+    ``resets_at`` is None where it never does, ``repository`` where it is not one repository's.
+    """
 
     setting: str
     limit_usd: float
     spent_usd: float
-    resets_at: datetime | None
+    resets_at: datetime | None = None
+    repository: str | None = None
+
+    @property
+    def left_usd(self) -> float:
+        """What may still be spent; never below 0."""
+        return max(0.0, self.limit_usd - self.spent_usd)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.spent_usd >= self.limit_usd
 
     @property
     def why(self) -> str:
-        """One sentence for operators and for the issue."""
+        """That it is used up, in one sentence for operators and for the issue."""
         until = (
             "it does not reset; put the label back for a new run"
             if self.resets_at is None
@@ -50,21 +65,9 @@ class SpentBudget:
             f"({self.spent_usd:.2f} USD spent); {until}"
         )
 
-
-@dataclass(frozen=True, slots=True)
-class DailyBudget:
-    """How a daily budget stands; ``repository`` is None for that of all together."""
-
-    setting: str
-    repository: str | None
-    limit_usd: float
-    spent_usd: float
-    resets_at: datetime
-
-    @property
-    def left_usd(self) -> float:
-        """What may still be spent today; never below 0."""
-        return max(0.0, self.limit_usd - self.spent_usd)
+    def after(self, cost_usd: float) -> Self:
+        """The same once so much more is spent."""
+        return replace(self, spent_usd=self.spent_usd + cost_usd)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers in US dollars."""
@@ -78,51 +81,27 @@ class DailyBudget:
         }
 
 
+def run_budgets(budgets: Budgets, run_usd: float) -> Iterator[Budget]:
+    """The run's own budget, if there is one."""
+    if budgets.run_usd is not None:
+        yield Budget(_RUN, budgets.run_usd, run_usd)
+
+
 def daily_budgets(
     budgets: Budgets, spent: Mapping[str, float], repositories: Iterable[str], now: datetime
-) -> Iterator[DailyBudget]:
+) -> Iterator[Budget]:
     """Those of the day of ``now`` that are set; ``spent`` by repository, in lower case."""
-    resets_at = _tomorrow(now)
+    resets_at = day_of(now) + timedelta(days=1)
     if budgets.daily_usd is not None:
-        yield DailyBudget(_DAILY, None, budgets.daily_usd, sum(spent.values()), resets_at)
+        yield Budget(_DAILY, budgets.daily_usd, sum(spent.values()), resets_at)
     if budgets.repository_daily_usd is not None:
         for repository in repositories:
-            yield DailyBudget(
-                _REPOSITORY_DAILY,
-                repository,
-                budgets.repository_daily_usd,
-                spent.get(repository.lower(), 0.0),
-                resets_at,
+            usd = spent.get(repository.lower(), 0.0)
+            yield Budget(
+                _REPOSITORY_DAILY, budgets.repository_daily_usd, usd, resets_at, repository
             )
 
 
 def day_of(moment: datetime) -> datetime:
     """The UTC midnight at which the moment's day began."""
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def spent_run_budget(budgets: Budgets, run_usd: float) -> SpentBudget | None:
-    """The run's own budget, if its attempts have used it up."""
-    return _spent(_RUN, budgets.run_usd, run_usd, None)
-
-
-def spent_daily_budget(
-    budgets: Budgets, *, repository_usd: float, all_usd: float, now: datetime
-) -> SpentBudget | None:
-    """The day's budget that is used up, if any; both sums are of the day of ``now``."""
-    resets_at = _tomorrow(now)
-    return _spent(_DAILY, budgets.daily_usd, all_usd, resets_at) or _spent(
-        _REPOSITORY_DAILY, budgets.repository_daily_usd, repository_usd, resets_at
-    )
-
-
-def _tomorrow(now: datetime) -> datetime:
-    return day_of(now) + timedelta(days=1)
-
-
-def _spent(
-    setting: str, limit_usd: float | None, spent_usd: float, resets_at: datetime | None
-) -> SpentBudget | None:
-    if limit_usd is None or spent_usd < limit_usd:
-        return None
-    return SpentBudget(setting, limit_usd, spent_usd, resets_at)

@@ -26,7 +26,7 @@ class FailureKind(StrEnum):
     TURN_LIMIT = "turn_limit"
     """``claude_flow.max_turns`` is used up."""
     BUDGET = "budget"
-    """``claude_flow.budget_usd`` is used up."""
+    """A budget is used up: ``claude_flow.budget_usd``, or the run's, repository's or day's."""
     WORKFLOW_FILE = "workflow_file"
     """The repository's workflow file cannot be used: no agent ran."""
     VERIFY = "verify"

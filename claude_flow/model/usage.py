@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from claude_flow.errors import UsageError
-from claude_flow.model.budgets import DailyBudget, day_of
+from claude_flow.model.budgets import Budget, day_of
 from claude_flow.model.run import Attempt, Run, Usage, to_rfc3339
 
 DEFAULT_SINCE = "30d"
@@ -54,7 +54,7 @@ class UsageReport:
     since: datetime
     groups: tuple[tuple[str | None, UsageSum], ...]
     total: UsageSum
-    budgets: tuple[DailyBudget, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As ``schemas/usage.schema.json`` describes it."""
@@ -122,7 +122,7 @@ class _Sums:
 
 
 def usage_of(
-    runs: Iterable[Run], *, by: UsageBy, since: datetime, budgets: Iterable[DailyBudget] = ()
+    runs: Iterable[Run], *, by: UsageBy, since: datetime, budgets: Iterable[Budget] = ()
 ) -> UsageReport:
     """The report over the runs, of which only sums are held. An attempt counts where it ended."""
     sums = _Sums()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from claude_flow.model.budgets import Budget
 from claude_flow.model.issue import Repository
 from claude_flow.model.run import Run
 
@@ -12,7 +13,7 @@ from claude_flow.model.run import Run
 class Brakes(Protocol):
     """Judged by the record of runs, so the same on all hosts. Blocks; raises EngineError.
 
-    Every answer is a sentence for people without its full stop, or None where nothing stops.
+    Why something stops is a sentence for people without its full stop, None where nothing does.
     """
 
     def on_repositories(self, repositories: Iterable[Repository]) -> Mapping[Repository, str]:
@@ -21,6 +22,10 @@ class Brakes(Protocol):
 
     def on_attempt(self, run: Run) -> str | None:
         """Why no attempt of the run may begin now."""
+        ...
+
+    def budgets(self, run: Run) -> Sequence[Budget]:
+        """All budgets that the run draws on, but for an attempt's own, as they stand now."""
         ...
 
     def after(self, ended: Run) -> str | None:

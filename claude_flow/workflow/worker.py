@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from claude_flow import journal
 from claude_flow.errors import GitHubError, WorkflowFileError, WorkspaceError
+from claude_flow.model.budgets import Budget
 from claude_flow.model.issue import Issue
-from claude_flow.model.run import Phase, Run
+from claude_flow.model.run import Phase, Run, Usage
 from claude_flow.model.transitions import carries_on
 from claude_flow.ports import (
     AGENT_PART,
@@ -34,6 +35,7 @@ from claude_flow.workflow.kept import Work
 from claude_flow.workflow.patience import Patience
 from claude_flow.workflow.publisher import Target
 from claude_flow.workflow.removal import WorkspaceRemoval
+from claude_flow.workflow.spending import Allowance, BudgetedOutput
 from claude_flow.workflow.verify import Round, Verified, in_rounds, judged
 from claude_flow.workflow_file import Numbers
 
@@ -52,6 +54,7 @@ class Worker:
     workspaces: Workspaces
     briefing: Briefing
     agent: Callable[[Numbers], Agent]
+    budgets: Callable[[Run], Sequence[Budget]]
     execution: Execution
     commands: Commands
     removal: WorkspaceRemoval
@@ -88,7 +91,7 @@ class Worker:
                 self.commands,
                 task,
                 brief.plan.hooks,
-                lambda: self._in_rounds(task, brief),
+                lambda: self._in_rounds(run, task, brief),
                 is_cancelled=lambda: asyncio.to_thread(self.is_cancelled, run.id),
             )
         verdict = judged(found, brief.plan.verify)
@@ -146,25 +149,30 @@ class Worker:
             earlier.session_id, scratch_of(run, earlier.number, self.runs_directory)
         )
 
-    async def _in_rounds(self, task: AgentTask, brief: Brief) -> Verified:
+    async def _in_rounds(self, run: Run, task: AgentTask, brief: Brief) -> Verified:
         async def ask(round_: Round) -> tuple[ProcessEnded, Verdict]:
             if round_.feedback is None:
-                return await self._execute(task, brief.plan.numbers, round_)
+                return await self._execute(run, task, brief.plan.numbers, round_)
             resume = AgentSession(round_.session_id, task.scratch) if round_.session_id else None
             prompt = await self.briefing.prompt(brief, round_.feedback)
             again = replace(task, part=round_.part, prompt=prompt, resume=resume)
-            return await self._execute(again, brief.plan.numbers, round_)
+            return await self._execute(run, again, brief.plan.numbers, round_)
 
         return await in_rounds(ask, self.commands, task, brief.plan.verify)
 
     async def _execute(
-        self, task: AgentTask, numbers: Numbers, round_: Round
+        self, run: Run, task: AgentTask, numbers: Numbers, round_: Round
     ) -> tuple[ProcessEnded, Verdict]:
         def tell(progress: Progress) -> None:
             self.on_progress(task.run_id, replace(progress, usage=round_.with_used(progress.usage)))
 
-        agent = self.agent(numbers)
-        output = agent.output()
+        allowance = Allowance.of(
+            numbers.budget_usd,
+            await asyncio.to_thread(self.budgets, run),
+            used_usd=round_.with_used(Usage()).cost_usd or 0.0,
+        )
+        agent = self.agent(replace(numbers, budget_usd=allowance.limit_usd))
+        output = BudgetedOutput(agent.output(), allowance)
         ended = await self.execution.run(
             task,
             agent.command(task),

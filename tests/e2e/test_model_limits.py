@@ -1,4 +1,4 @@
-"""The model says no: a usage limit is waited for, a refused key is not."""
+"""The model says no: a usage limit is waited for, a refused key is not; budgets end an agent."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ Path("greeting.txt").write_text("Hello!\\n")
 REFUSED = """
 say(type="result", subtype="success", is_error=True, api_error_status=401, result="Invalid key")
 sys.exit(1)
+"""
+# Each task begins after the one before told what all of them cost.
+SPENDS = """
+Path("greeting.txt").write_text("Hello!\\n")
+for cost in (1.0, 2.5):
+    say(type="assistant", message=dict(content=[dict(type="text", text="At work")]))
+    say(type="result", subtype="success", is_error=False, total_cost_usd=cost)
+say(type="assistant", message=dict(content=[dict(type="text", text="And on")]))
+time.sleep(600)
 """
 
 
@@ -66,4 +75,20 @@ def test_a_refused_key_ends_the_run_at_once_and_is_told(installation: Installati
     (comment,) = installation.world.github.comments(issue)
     assert "ANTHROPIC_API_KEY" in comment.body
     assert installation.world.github.labels(issue) == {"claude-flow:failed"}
+    assert daemon.stop() == 0
+
+
+def test_an_agent_that_goes_on_without_money_is_stopped(installation: Installation) -> None:
+    installation.configure(claude_flow={"daily_budget_usd": 2.0})
+    issue = installation.issue(installation.add_repository("acme/widgets"), SAY + SPENDS)
+    daemon = installation.start()
+
+    run = installation.ended(daemon, issue)
+
+    assert (run["state"], run["reason"]) == ("failed", "budget_exceeded")
+    (attempt,) = run["attempts"]
+    assert (attempt["failure"], attempt["cost_usd"]) == ("budget", 2.5)
+    (comment,) = installation.world.github.comments(issue)
+    assert "claude_flow.daily_budget_usd of 2.00 USD is used up (2.50 USD spent)" in comment.body
+    assert installation.world.github.pull_requests(issue.repository) == []
     assert daemon.stop() == 0

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_flow.model.budgets import Budgets, day_of, spent_daily_budget, spent_run_budget
+from claude_flow.model.budgets import Budget, Budgets, daily_budgets, day_of, run_budgets
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 USD = st.floats(0, 1e6)
@@ -13,10 +13,9 @@ LIMIT = st.none() | st.floats(0.01, 1e6)
 
 
 def test_the_sentence_names_the_budget_the_sum_and_the_reset() -> None:
-    spent = spent_daily_budget(
-        Budgets(repository_daily_usd=5), repository_usd=5.2, all_usd=7, now=NOON
+    (spent,) = daily_budgets(
+        Budgets(repository_daily_usd=5), {"octo/a": 5.2, "octo/b": 1.8}, ["Octo/A"], NOON
     )
-    assert spent is not None
     assert spent.why == (
         "the budget claude_flow.repository_daily_budget_usd of 5.00 USD is used up "
         "(5.20 USD spent); it resets at 2026-02-01 00:00 UTC"
@@ -24,28 +23,34 @@ def test_the_sentence_names_the_budget_the_sum_and_the_reset() -> None:
 
 
 def test_a_runs_budget_never_resets() -> None:
-    spent = spent_run_budget(Budgets(run_usd=2), 2.0)
-    assert spent is not None
-    assert spent.resets_at is None
-    assert spent_run_budget(Budgets(run_usd=2), 1.99) is None
+    (budget,) = run_budgets(Budgets(run_usd=2), 1.99)
+    assert not budget.is_spent
+    assert budget.after(0.01).is_spent
+    assert budget.resets_at is None
+    assert list(run_budgets(Budgets(), 99)) == []
 
 
 @given(repository_limit=LIMIT, limit=LIMIT, repository_usd=USD, others_usd=USD)
 def test_a_budget_is_spent_when_its_sum_is_reached(
     repository_limit: float | None, limit: float | None, repository_usd: float, others_usd: float
 ) -> None:
-    all_usd = repository_usd + others_usd
-    spent = spent_daily_budget(
-        Budgets(repository_daily_usd=repository_limit, daily_usd=limit),
-        repository_usd=repository_usd,
-        all_usd=all_usd,
-        now=NOON,
-    )
+    spent = {"octo/a": repository_usd, "octo/b": others_usd}
+    budgets = Budgets(repository_daily_usd=repository_limit, daily_usd=limit)
+    told = list(daily_budgets(budgets, spent, ["Octo/A"], NOON))
     reached = [
         repository_limit is not None and repository_usd >= repository_limit,
-        limit is not None and all_usd >= limit,
+        limit is not None and repository_usd + others_usd >= limit,
     ]
-    assert (spent is not None) == any(reached)
+    assert any(budget.is_spent for budget in told) == any(reached)
+    assert all(budget.is_spent == (budget.left_usd == 0) for budget in told)
+
+
+@given(limit_usd=st.floats(0.01, 1e6), spent_usd=USD, more_usd=USD)
+def test_what_is_left_shrinks_and_is_never_less_than_nothing(
+    limit_usd: float, spent_usd: float, more_usd: float
+) -> None:
+    budget = Budget("claude_flow.run_budget_usd", limit_usd, spent_usd)
+    assert 0 <= budget.after(more_usd).left_usd <= budget.left_usd <= limit_usd
 
 
 @given(

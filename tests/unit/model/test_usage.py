@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_flow.errors import UsageError
-from claude_flow.model.budgets import Budgets, daily_budgets, spent_daily_budget
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Attempt, Reason, Run, RunState, Trigger, TriggerKind, Usage
 from claude_flow.model.usage import UsageBy, since_of, usage_of
@@ -118,26 +117,3 @@ def test_any_text_is_a_past_midnight_or_refused(text: str) -> None:
         assert since_of(text, NOON) <= NOON
     except UsageError as error:
         assert "like 7d" in str(error)  # noqa: PT017 - either way is fine
-
-
-@given(
-    limits=st.builds(
-        Budgets,
-        repository_daily_usd=st.none() | st.floats(0.01, 1e4),
-        daily_usd=st.none() | st.floats(0.01, 1e4),
-    ),
-    one_usd=st.floats(0, 1e4),
-    other_usd=st.floats(0, 1e4),
-)
-def test_a_budget_has_nothing_left_exactly_where_the_brakes_say_so(
-    limits: Budgets, one_usd: float, other_usd: float
-) -> None:
-    spent = {"octo/a": one_usd, "octo/b": other_usd}
-    told = list(daily_budgets(limits, spent, ["Octo/A"], NOON))
-    braked = spent_daily_budget(
-        limits, repository_usd=one_usd, all_usd=sum(spent.values()), now=NOON
-    )
-    assert any(budget.left_usd == 0 for budget in told) == (braked is not None)
-    assert len(told) == sum(
-        limit is not None for limit in (limits.daily_usd, limits.repository_daily_usd)
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -34,11 +35,13 @@ class Scene:
         )
         self.breaker = BreakerPolicy(failures=2, pause_seconds=600)
         self.budgets = Budgets()
+        self.told_usd: dict[str, float] = {}
         self.brakes = RecordedBrakes(
             self.engine,
             breaker=lambda: self.breaker,
             budgets=lambda: self.budgets,
             clock=self.clock,
+            told_usd=lambda run_id: self.told_usd.get(run_id, 0.0),
         )
         self.poller = Poller(
             self.github, self.engine, self.brakes, trigger_label=lambda: LABEL, clock=self.clock
@@ -185,6 +188,22 @@ def test_time_lets_a_held_repository_go(scene: Scene) -> None:
     assert scene.polled() == []
     scene.clock.advance(600)
     assert scene.polled() == [held]
+
+
+def test_what_running_agents_told_counts_before_they_end(scene: Scene) -> None:
+    scene.budgets = Budgets(daily_usd=5)
+    first = scene.labelled()
+    assert scene.polled() == [first]
+    scene.github.state.unlabel_issue(first, LABEL)
+    (run,) = scene.engine.runs(issue=first)
+    scene.engine.apply(run.id, AttemptStarted(1, scene.clock()))
+    scene.told_usd[run.id] = 4.0
+    (left,) = scene.brakes.budgets(replace(run, id="another"))
+    assert (left.setting, left.left_usd) == ("claude_flow.daily_budget_usd", 1.0)
+    assert scene.brakes.budgets(run)[0].left_usd == 5.0, "its own is told by its output"
+    scene.told_usd[run.id] = 5.0
+    scene.labelled(GADGETS)
+    assert scene.polled() == []
 
 
 def test_a_spent_daily_budget_holds_until_midnight(scene: Scene) -> None:

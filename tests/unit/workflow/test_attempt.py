@@ -111,6 +111,7 @@ class Scene:
         self.limits = ChangeLimits()
         self.breaker = BreakerPolicy(failures=None, pause_seconds=600)
         self.budgets = Budgets()
+        self.told_usd: dict[str, float] = {}
         self.retries = RetryPolicy(2, 0.01, 0.01)
         self.operator = OPERATOR
         self.numbers: list[Numbers] = []
@@ -156,11 +157,19 @@ class Scene:
             commands=commands,
             runs_directory=self.root / "runs",
         )
+        brakes = RecordedBrakes(
+            self.engine,
+            breaker=lambda: self.breaker,
+            budgets=lambda: self.budgets,
+            clock=self.clock,
+            told_usd=lambda run_id: self.told_usd.get(run_id, 0.0),
+        )
         worker = Worker(
             github=self.github,
             workspaces=self.workspaces,
             briefing=briefing,
             agent=self._agent,
+            budgets=brakes.budgets,
             commands=commands,
             removal=self.removal,
             is_cancelled=self.engine.is_cancelled,
@@ -172,12 +181,7 @@ class Scene:
         )
         runner = AttemptRunner(
             engine=self.engine,
-            brakes=RecordedBrakes(
-                self.engine,
-                breaker=lambda: self.breaker,
-                budgets=lambda: self.budgets,
-                clock=self.clock,
-            ),
+            brakes=brakes,
             gate=gate,
             worker=worker,
             removal=self.removal,

@@ -1,0 +1,111 @@
+"""Budgets of a running agent: handed to it, and its end where it goes on without any left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from claude_flow.model.budgets import Budgets
+from claude_flow.model.failures import FailureKind
+from claude_flow.model.run import Reason, Run, Trigger, TriggerKind
+from claude_flow.ports import AgentTask
+from claude_flow.testing.fake_execution import Action, Edit, Pause, Say, Scenario
+from claude_flow.workflow_file import Verify
+from tests.unit.workflow.test_attempt import OPERATOR, Scene, scene
+
+__all__ = ["scene"]
+
+SPEAKS = Say(
+    json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": "x"}]}})
+)
+
+
+def result(cost_usd: float) -> Say:
+    event = {"type": "result", "subtype": "success", "is_error": False, "total_cost_usd": cost_usd}
+    return Say(json.dumps(event))
+
+
+def worked(scene: Scene, *actions: Action) -> Run:
+    scene.scenario = Scenario((Edit("greeting.txt", "Hello!\n"), *actions))
+    return scene.ended(scene.submitted())
+
+
+@pytest.mark.parametrize(
+    ("budgets", "attempt_usd", "names"),
+    [
+        (Budgets(), 2.0, "claude_flow.budget_usd of 2.00 USD is used up (2.50 USD spent)"),
+        (Budgets(run_usd=2.0), None, "claude_flow.run_budget_usd of 2.00 USD"),
+        (Budgets(daily_usd=2.0), 9.0, "claude_flow.daily_budget_usd of 2.00 USD"),
+        (
+            Budgets(repository_daily_usd=2.0, run_usd=2.4),
+            2.2,
+            "claude_flow.repository_daily_budget_usd of 2.00 USD",
+        ),
+    ],
+)
+def test_an_agent_that_goes_on_without_money_is_stopped(
+    scene: Scene, budgets: Budgets, attempt_usd: float | None, names: str
+) -> None:
+    scene.budgets = budgets
+    scene.operator = replace(OPERATOR, numbers=replace(OPERATOR.numbers, budget_usd=attempt_usd))
+    run = worked(scene, SPEAKS, result(1.0), SPEAKS, result(2.5), SPEAKS, Pause())
+    assert run.reason is Reason.BUDGET_EXCEEDED
+    (attempt,) = run.attempts
+    assert (attempt.failure, attempt.usage.cost_usd) == (FailureKind.BUDGET, 2.5)
+    assert f"the agent was stopped: the budget {names}" in (run.detail or "")
+    assert names in scene.comment
+    assert [one.kind for one in scene.execution.events][-1] == "result"
+
+
+def test_work_that_is_done_stays_done_whatever_it_cost(scene: Scene) -> None:
+    scene.budgets = Budgets(run_usd=2.0)
+    run = worked(scene, SPEAKS, result(2.5), Say("bye"))
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+
+
+def test_without_budgets_nothing_is_stopped(scene: Scene) -> None:
+    run = worked(scene, SPEAKS, result(1e6), SPEAKS, result(2e6))
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    assert [numbers.budget_usd for numbers in scene.numbers] == [None]
+
+
+@pytest.mark.parametrize(
+    ("attempt_usd", "handed"), [(None, 3.0), (5.0, 3.0), (1.5, 1.5)], ids=["none", "more", "less"]
+)
+def test_the_agent_is_told_what_is_left_of_the_tightest(
+    scene: Scene, attempt_usd: float | None, handed: float
+) -> None:
+    scene.budgets = Budgets(run_usd=8.0, daily_usd=4.0)
+    scene.operator = replace(OPERATOR, numbers=replace(OPERATOR.numbers, budget_usd=attempt_usd))
+    worked(scene, SPEAKS, result(1.0))
+    again = Run.queued(scene.ref, Trigger(TriggerKind.CLI, "again"), scene.clock())
+    assert scene.engine.submit(again)
+    scene.ended(again)
+    assert scene.numbers[-1].budget_usd == handed
+
+
+def test_later_rounds_get_what_earlier_ones_left(scene: Scene) -> None:
+    scene.budgets = Budgets(run_usd=4.0)
+    scene.operator = replace(OPERATOR, verify=Verify(commands=("make test",), rounds=1))
+
+    def played(task: AgentTask) -> Scenario:
+        if task.part == "verify-1-1":
+            return Scenario((), exit_code=1)
+        return Scenario((Edit("greeting.txt", f"{task.part}\n"), SPEAKS, result(1.5)))
+
+    scene.play = played
+    run = scene.ended(scene.submitted())
+    assert run.usage.cost_usd == 3.0
+    assert [numbers.budget_usd for numbers in scene.numbers] == [4.0, 2.5]
+
+
+def test_a_bound_that_the_agent_kept_by_itself_is_told_by_its_name(scene: Scene) -> None:
+    scene.budgets = Budgets(daily_usd=2.0)
+    event = {"type": "result", "subtype": "error_max_budget_usd", "is_error": True}
+    run = worked(scene, Say(json.dumps(event)))
+    assert run.reason is Reason.BUDGET_EXCEEDED
+    assert "what was left of the budget claude_flow.daily_budget_usd: 2.00 of 2.00 USD" in (
+        run.detail or ""
+    )
