@@ -17,10 +17,11 @@ from typing import IO
 
 from claude_flow.errors import ExecutionError
 from claude_flow.execution.cancellation import to_the_end
-from claude_flow.execution.directories import make_empty, remove
+from claude_flow.execution.directories import remove
 from claude_flow.execution.event_log import EventKeeping
 from claude_flow.execution.following import Follower, Marks, require_end_of
 from claude_flow.execution.logs import last_text
+from claude_flow.execution.preparation import write_agent_files
 from claude_flow.execution.sandbox import Sandbox
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_processes, marked
@@ -151,15 +152,8 @@ class LocalExecution:
     def _write_down(self, task: AgentTask, command: AgentCommand, limits: Limits) -> AttemptFiles:
         directory = AttemptFiles.of(task, self._settings.runs_directory).directory
         try:
-            for wanted in (directory, task.scratch):
-                wanted.mkdir(parents=True, exist_ok=True)
-            for wanted in command.directories:
-                make_empty(wanted)
-            # Texts come from issues and may hold anything, lone surrogates included.
-            for path, text in command.files.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", errors="replace")
-                path.chmod(0o700 if path in command.executable else 0o600)
+            directory.mkdir(parents=True, exist_ok=True)
+            write_agent_files(command, task.scratch, for_group=False)
             if self._sandbox is not None:
                 command = self._sandbox.wrap(task, command)
             spec = self._spec(task, command, limits, directory)

@@ -164,7 +164,7 @@ class UnitExecution:
             begun=Marks.at_the_end(files),
         )
         try:
-            write_agent_files(command, task.scratch)
+            write_agent_files(command, task.scratch, for_group=True)
         except OSError as error:
             raise ExecutionError(
                 f"could not prepare attempt {task.attempt} of {task.run_id}: {error}",

@@ -46,13 +46,25 @@ class AgentTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The first ``length`` bytes of the file ``path`` below ``top``, where an agent could write.
+
+    No link from ``top`` on is followed.
+    """
+
+    top: Path
+    path: Path
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class AgentCommand:
     """How an agent is started. ``environment`` is all of it; ``stdin`` is written and closed.
 
-    ``files`` (absolute path to text) exist before the start; those that are ``executable`` may
-    be run. ``directories`` are there and empty at the start and gone after the end. ``ignored``
-    are paths in the workspace that the agent's own tools leave behind and that are no part of
-    its work.
+    ``files`` (absolute path to text) exist before the start, as do ``copies``; those that are
+    ``executable`` may be run. ``directories`` are there and empty at the start and gone after
+    the end. ``ignored`` are paths in the workspace that the agent's own tools leave behind and
+    that are no part of its work.
     """
 
     argv: tuple[str, ...]
@@ -62,6 +74,7 @@ class AgentCommand:
     ignored: tuple[str, ...] = ()
     executable: frozenset[Path] = frozenset()
     directories: tuple[Path, ...] = ()
+    copies: Mapping[Path, Excerpt] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
