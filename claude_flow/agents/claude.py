@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from claude_flow.agents.judgement import JudgedOutput, Rules
 from claude_flow.agents.settings import AgentSettings, Redact
 from claude_flow.agents.surroundings import Scratch, Surroundings
-from claude_flow.ports import AgentCommand, AgentTask
+from claude_flow.agents.transcripts import find_transcript
+from claude_flow.ports import AgentCommand, AgentTask, Excerpt
 
 INSTALL_CLAUDE = (
     "install Claude Code (its npm package for this machine is enough) so that `claude` is in "
@@ -43,25 +46,53 @@ class ClaudeAgent:
     def command(self, task: AgentTask) -> AgentCommand:
         """The call that runs unattended and reads no settings of the repository."""
         scratch = Scratch(task.scratch)
+        resumption = resume(task, self._settings)
         argv = self._settings.command or (
             "claude",
             "-p",
             *("--output-format", "stream-json", "--verbose"),
             *("--permission-mode", "acceptEdits"),
             *bounds(self._settings),
+            *resumption.options,
         )
         return AgentCommand(
             argv=argv,
             environment={**self._surroundings.environment(task), **claude_environment(scratch)},
-            stdin=task.prompt,
+            stdin=resumption.prompt,
             files={scratch.claude / "settings.json": claude_settings(self._settings)},
             directories=(scratch.home, scratch.temporary),
+            copies=resumption.copies,
         )
 
     def output(self) -> JudgedOutput:
         """A reader of one attempt's output."""
         rules = Rules("claude", trusts_exit_code=True, needs_result=True)
         return JudgedOutput(rules, self._redact)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """How Claude Code begins: what it is told, and what goes on if it is not new."""
+
+    prompt: str
+    options: tuple[str, ...] = ()
+    copies: Mapping[Path, Excerpt] = field(default_factory=dict)
+
+
+def resume(task: AgentTask, settings: AgentSettings) -> Resumption:
+    """Go on with the task's session where that can be, else begin a new one.
+
+    A command of the operator's own is not asked to: nobody knows what it does with it.
+    """
+    session = task.resume
+    transcript = None if session is None or settings.command else find_transcript(session)
+    if session is None or transcript is None:
+        return Resumption(task.prompt)
+    return Resumption(
+        session.prompt,
+        ("--resume", session.id),
+        {Scratch(task.scratch).claude / transcript.path: transcript},
+    )
 
 
 def bounds(settings: AgentSettings) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from claude_flow.agents.claude import (
     bounds,
     claude_environment,
     claude_settings,
+    resume,
 )
 from claude_flow.agents.judgement import JudgedOutput, Rules
 from claude_flow.agents.settings import AgentSettings, Redact
@@ -79,11 +80,13 @@ class ClaudeFlowAgent:
     def command(self, task: AgentTask) -> AgentCommand:
         """The call of the installed line, or the operator's own. Raises AgentUnavailableError."""
         scratch = Scratch(task.scratch)
+        resumption = resume(task, self._settings)
+        prompt = resumption.prompt
         shim = scratch.programs / "claude"
         task_file = scratch.root / "task" / "task.md"
         files = {
-            shim: self._shim(task_file.parent),
-            task_file: task.prompt,
+            shim: self._shim(task_file.parent, resumption.options),
+            task_file: prompt,
             scratch.claude / "settings.json": claude_settings(self._settings),
         }
         argv = self._settings.command
@@ -91,7 +94,7 @@ class ClaudeFlowAgent:
             script = scratch.programs / "run-claude-flow"
             objective = scratch.root / "objective"
             files[script] = self._script(objective)
-            files[objective] = _objective(task.prompt, task_file)
+            files[objective] = _objective(prompt, task_file)
             argv = ("/bin/sh", str(script))
         environment = {
             **self._surroundings.environment(task),
@@ -102,11 +105,12 @@ class ClaudeFlowAgent:
         return AgentCommand(
             argv=argv,
             environment=environment,
-            stdin=task.prompt if self._settings.command else "",
+            stdin=prompt if self._settings.command else "",
             files=files,
             ignored=droppings("claude-flow"),
             executable=frozenset({shim}),
             directories=(scratch.home, scratch.temporary),
+            copies=resumption.copies,
         )
 
     def output(self) -> JudgedOutput:
@@ -125,10 +129,10 @@ class ClaudeFlowAgent:
         call = _SCRIPTS[self._line(program)].format(program=shlex.quote(str(program)))
         return f"objective=$(cat {shlex.quote(str(objective))}) || exit\n{call}"
 
-    def _shim(self, task_directory: Path) -> str:
+    def _shim(self, task_directory: Path, resume_options: tuple[str, ...]) -> str:
         """``claude`` with our bounds, since claude-flow has no options to pass them on."""
         # --add-dir takes several values: it must not stand last, before the prompt.
-        options = ("--add-dir", str(task_directory), *bounds(self._settings))
+        options = ("--add-dir", str(task_directory), *bounds(self._settings), *resume_options)
         return _SHIM.format(claude=shlex.join((str(self._claude()), *options)))
 
     def _line(self, program: Path) -> int:

@@ -198,8 +198,6 @@ def view_of(
         readable.append(places.objects)
         if places.large_files is not None:
             readable.append(places.large_files)
-    if task.resume is not None:
-        writable.append(task.resume.scratch)
     named = files_of(command.argv)
     shared = [
         *settings.readable,

@@ -19,10 +19,12 @@ AGENT_PART = "agent"
 
 @dataclass(frozen=True, slots=True)
 class AgentSession:
-    """An agent's conversation that can be gone on with: its id, and the ``scratch`` it lies in."""
+    """An agent's conversation to go on with: its id, and the ``scratch`` it lies in."""
 
     id: str
     scratch: Path
+    prompt: str
+    """What is said in it, in place of the task's prompt: it knows the task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,17 @@ _ERROR_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class MessagesRequest:
-    """A line of the request log; ``prompt`` is the conversation's first user text."""
+    """A line of the request log.
+
+    ``prompt`` is the conversation's first user text, ``last_prompt`` its last.
+    """
 
     path: str
     model: str
     prompt: str
     turn: int
     status: int
+    last_prompt: str
 
 
 @dataclass(slots=True)
@@ -124,7 +128,9 @@ class MessagesApi:
         prompt, turn = _first_prompt(body), _turn(body)
         status = trouble.status if trouble is not None and trouble.mode == "fail" else 200
         model = body.get("model", "")
-        self.requests.append(MessagesRequest(request.url.path, model, prompt, turn, status))
+        self.requests.append(
+            MessagesRequest(request.url.path, model, prompt, turn, status, _last_prompt(body))
+        )
         if trouble is not None and trouble.mode == "fail":
             return _refusal(trouble)
         if trouble is not None and trouble.mode == "hang":
@@ -176,6 +182,13 @@ def _first_prompt(body: dict[str, Any]) -> str:
         if message.get("role") == "user":
             return "\n".join(_texts(message.get("content")))
     return ""
+
+
+def _last_prompt(body: dict[str, Any]) -> str:
+    """All texts of the last user message that has any: results of tools have none."""
+    said = [one for one in body.get("messages", []) if one.get("role") == "user"]
+    texts = ("\n".join(_texts(message.get("content"))) for message in reversed(said))
+    return next((text for text in texts if text), "")
 
 
 def _turn(body: dict[str, Any]) -> int:

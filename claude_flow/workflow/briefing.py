@@ -67,6 +67,19 @@ class Briefing:
             return prompt
         return f"{prompt}\n\n---\n\n{texts.feedback(feedback)}"
 
+    async def prompt_in_session(self, brief: Brief, feedback: str | None = None) -> str:
+        """The prompt for a session that knows the task: what is new, in few words.
+
+        A repository that says by itself how ``feedback`` is told is obeyed. Raises
+        WorkflowFileError as ``prompt`` does.
+        """
+        if feedback is None:
+            return texts.resumption(brief.variables)
+        template = brief.plan.template
+        if template is not None and "feedback" in template.text:
+            return await self.prompt(brief, feedback)
+        return texts.feedback(feedback)
+
     async def plan(self, repository: Repository, default_branch: str) -> Plan:
         """What holds for the repository now. Raises WorkflowFileError or WorkspaceError."""
         operator = self.operator()

@@ -67,6 +67,11 @@ def prompt(variables: Mapping[str, Any]) -> str:
     return _templates.get_template("prompt.md.j2").render(variables)
 
 
+def resumption(variables: Mapping[str, Any]) -> str:
+    """What an agent is told in the session of the attempt before, which was cut short."""
+    return _templates.get_template("resume.md.j2").render(variables)
+
+
 def feedback(fails: str) -> str:
     """What an agent is told after its checks failed, where its prompt does not say it."""
     return _templates.get_template("feedback.md.j2").render(feedback=fails)

@@ -84,7 +84,7 @@ class Worker:
                 )
             )
         brief = await self.briefing.brief(run, issue, target, workspace)
-        task = self._task(run, workspace, await self.briefing.prompt(brief))
+        task = await self._task(run, workspace, brief)
         await enter(Phase.EXECUTING)
         with journal.run_context(phase=Phase.EXECUTING):
             found = await hooks.around(
@@ -133,29 +133,36 @@ class Worker:
         known = await self.patience.call(self.github.find_pull_request, info.repository, branch)
         return Target(info.repository, info.default_branch, branch, is_update=known is not None)
 
-    def _task(self, run: Run, workspace: Workspace, prompt: str) -> AgentTask:
+    async def _task(self, run: Run, workspace: Workspace, brief: Brief) -> AgentTask:
         return replace(
             task_of(run, workspace, self.runs_directory),
-            prompt=prompt,
-            resume=self._session(run) if workspace.carries_on else None,
+            prompt=await self.briefing.prompt(brief),
+            resume=await self._session(run, brief) if workspace.carries_on else None,
         )
 
-    def _session(self, run: Run) -> AgentSession | None:
+    async def _session(self, run: Run, brief: Brief) -> AgentSession | None:
         """The session of the attempt before, which remembers the work that is carried on."""
         earlier = run.attempts[-2]
         if earlier.session_id is None:
             return None
-        return AgentSession(
-            earlier.session_id, scratch_of(run, earlier.number, self.runs_directory)
-        )
+        scratch = scratch_of(run, earlier.number, self.runs_directory)
+        prompt = await self.briefing.prompt_in_session(brief)
+        return AgentSession(earlier.session_id, scratch, prompt)
 
     async def _in_rounds(self, run: Run, task: AgentTask, brief: Brief) -> Verified:
         async def ask(round_: Round) -> tuple[ProcessEnded, Verdict]:
             if round_.feedback is None:
                 return await self._execute(run, task, brief.plan.numbers, round_)
-            resume = AgentSession(round_.session_id, task.scratch) if round_.session_id else None
-            prompt = await self.briefing.prompt(brief, round_.feedback)
-            again = replace(task, part=round_.part, prompt=prompt, resume=resume)
+            again = replace(
+                task,
+                part=round_.part,
+                prompt=await self.briefing.prompt(brief, round_.feedback),
+                resume=None,
+            )
+            if round_.session_id is not None:
+                told = await self.briefing.prompt_in_session(brief, round_.feedback)
+                session = AgentSession(round_.session_id, task.scratch, told)
+                again = replace(again, resume=session)
             return await self._execute(run, again, brief.plan.numbers, round_)
 
         return await in_rounds(ask, self.commands, task, brief.plan.verify)
@@ -175,7 +182,7 @@ class Worker:
         output = BudgetedOutput(agent.output(), allowance)
         ended = await self.execution.run(
             task,
-            agent.command(task),
+            await asyncio.to_thread(agent.command, task),
             Limits(numbers.timeout_seconds, numbers.stall_timeout_seconds),
             output,
             tell,

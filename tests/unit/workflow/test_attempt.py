@@ -30,7 +30,7 @@ from claude_flow.model.failures import FailureKind
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.retries import RetryPolicy
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
-from claude_flow.ports import AgentSession, AgentTask, Progress, Workspace
+from claude_flow.ports import AgentTask, Progress, Workspace
 from claude_flow.testing.clock import FakeClock
 from claude_flow.testing.daemon_process import until
 from claude_flow.testing.fake_engine import FakeEngine
@@ -364,7 +364,10 @@ def test_an_attempt_that_was_cut_short_is_gone_on_with(scene: Scene) -> None:
     assert "What it changed is still here" not in first.prompt
     assert "What it changed is still here" in second.prompt
     assert first.resume is None
-    assert second.resume == AgentSession("5e55", first.scratch)
+    assert second.resume is not None
+    assert (second.resume.id, second.resume.scratch) == ("5e55", first.scratch)
+    assert "claude_flow.stall_timeout_seconds" in second.resume.prompt
+    assert "# Greet" not in second.resume.prompt, "the session knows the issue"
     files = scene.workspaces.server.files(WIDGETS, "claude-flow/issue-1")
     assert {"first.txt", "second.txt"} <= set(files)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Reason
-from claude_flow.ports import AgentSession, AgentTask
+from claude_flow.ports import AgentTask
 from claude_flow.testing.fake_execution import Edit, Pause, RunOutOfMemory, Say, Scenario
 from claude_flow.workflow_file import OnFailure, Verify
 from tests.unit.workflow.test_attempt import OPERATOR, WIDGETS, Scene, scene
@@ -60,7 +60,10 @@ def test_what_fails_goes_back_to_the_agent(scene: Scene) -> None:
     assert "2 tests failed" not in first.prompt
     assert "`make test` failed with exit code 3:\n\n````\n2 tests failed, ***\n" in second.prompt
     assert "# Greet" in second.prompt
-    assert second.resume == AgentSession("s-1", second.scratch)
+    assert second.resume is not None
+    assert (second.resume.id, second.resume.scratch) == ("s-1", first.scratch)
+    assert "2 tests failed" in second.resume.prompt
+    assert "# Greet" not in second.resume.prompt, "the session knows the issue"
     assert run.usage.turns == 4
     (pull,) = scene.people.pull_requests(WIDGETS)
     assert "tests failed" not in pull.body
