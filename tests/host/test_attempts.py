@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from claude_flow.ports import (
     AgentCommand,
     AgentPlaces,
     AgentTask,
+    Excerpt,
     Limits,
     ProcessEnded,
     Progress,
@@ -77,10 +78,17 @@ class Attempt:
             clock=lambda: datetime.now(UTC),
         )
 
-    async def run(self, *argv: str, **environment: str) -> ProcessEnded:
+    async def run(
+        self,
+        *argv: str,
+        number: int = 1,
+        copies: Mapping[Path, Excerpt] | None = None,
+        **environment: str,
+    ) -> ProcessEnded:
         issue = IssueRef.parse("octo/widgets#7")
-        task = AgentTask(self.run_id, 1, issue, self.workspace, self.scratch, "do it")
-        home, temporary = self.scratch / "home", self.scratch / "tmp"
+        scratch = self.run_directory / str(number) / "scratch"
+        task = AgentTask(self.run_id, number, issue, self.workspace, scratch, "do it")
+        home, temporary = scratch / "home", scratch / "tmp"
         command = AgentCommand(
             argv,
             {
@@ -92,6 +100,7 @@ class Attempt:
             "",
             {},
             directories=(home, temporary),
+            copies=copies or {},
         )
         return await self.execution.run(task, command, LIMITS, self.output, lambda _: None)
 
@@ -133,6 +142,22 @@ def service_pid() -> int:
     pid = SystemdUnits().state("claude-flow.service").main_pid
     assert pid is not None, "the service has to run"
     return pid
+
+
+async def test_the_next_attempt_goes_on_with_a_copy_of_a_private_file_of_the_last(
+    attempt: Attempt,
+) -> None:
+    talk, theirs = Path("projects/w/talk"), attempt.scratch / "claude"
+    write = f"mkdir -p projects/w; printf 'one\\nhalf a li' > {talk}; chmod 0600 {talk}"
+    first = await attempt.run("sh", "-ec", f"umask 077; mkdir {theirs}; cd {theirs}; {write}")
+    copy = attempt.run_directory / "2/scratch/claude" / talk
+    go_on = f"test ! -e {theirs}; echo two >> {copy}; cat {copy}"
+    second = await attempt.run(
+        "sh", "-ec", go_on, number=2, copies={copy: Excerpt(theirs, talk, len("one\n"))}
+    )
+    assert (first.exit_code, second.exit_code) == (0, 0), (first, second)
+    assert attempt.output.lines == ["one", "two"]
+    assert (theirs / talk).read_text() == "one\nhalf a li"
 
 
 async def test_every_tool_of_a_build_works(attempt: Attempt) -> None:

@@ -5,11 +5,10 @@ import pwd
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import pytest
 
 from claude_flow.agents import AgentSettings, droppings, make_agent
 from claude_flow.agents.settings import DEFAULT_ALLOWED_TOOLS
-from claude_flow.agents.versions import CLAUDE_FLOW_2_VERSION
 from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.model.events import AgentEvent
@@ -26,8 +24,10 @@ from claude_flow.model.issue import IssueRef
 from claude_flow.ports import AgentTask, Limits, Progress, Verdict
 from claude_flow.testing.messages_api import MessagesApi
 from claude_flow.testing.serving import LoopbackServer
+from tests.real_agents import REPOSITORY, Installed, installed
 
-REPOSITORY = Path(__file__).parents[3]
+__all__ = ["REPOSITORY", "installed"]
+
 AMPLE = Limits(timeout_seconds=240, stall_timeout_seconds=120)
 # Far under what the programs would take that were left alone (ten tries, each later than the
 # one before), far over what they take on a busy machine.
@@ -43,34 +43,6 @@ COMMAND, CLAUDE, CLAUDE_FLOW_2, CLAUDE_FLOW_3 = AGENTS = (
     "claude-flow 2",
     "claude-flow 3",
 )
-
-
-@dataclass(frozen=True)
-class Installed:
-    """The directories with the programs; both are kept between test runs."""
-
-    current: Path
-    line_2: Path
-
-
-@pytest.fixture(scope="session")
-def installed() -> Installed:
-    cache = REPOSITORY / ".cache"
-    found = Installed(cache / "agents", cache / "agents-2")
-    _install(found.current)
-    _install(found.line_2, "--claude-flow", CLAUDE_FLOW_2_VERSION, "--claude", "none")
-    return found
-
-
-def _install(prefix: Path, *options: str) -> None:
-    tool = REPOSITORY / "tools" / "install_agents.py"
-    done = subprocess.run(
-        [sys.executable, str(tool), str(prefix), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
