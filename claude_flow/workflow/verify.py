@@ -34,6 +34,7 @@ class Round:
 
 
 Ask = Callable[[Round], Awaitable[tuple[ProcessEnded, Verdict]]]
+MayBegin = Callable[[Round], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,25 @@ class Verified:
         return _in_full(self.failed) if self.failed else None
 
 
-async def in_rounds(ask: Ask, commands: Commands, task: AgentTask, verify: Verify) -> Verified:
+async def in_rounds(
+    ask: Ask, may_begin: MayBegin, commands: Commands, task: AgentTask, verify: Verify
+) -> Verified:
     """The agent, the checks, and again with what they said, until they pass or it is enough."""
-    round_ = Round()
-    for number in range(1, verify.rounds + 2):
+    round_, number = Round(), 1
+    while True:
         ended, verdict = await ask(round_)
         verdict = replace(verdict, usage=round_.with_used(verdict.usage))
         failed = []
         if verdict.reason is None:
             failed = await _failed(commands, task, verify, number)
-        if not failed:
+        if not failed or number > verify.rounds:
             break
+        number += 1
         round_ = Round(
-            f"{AGENT_PART}-{number + 1}", _in_full(failed), verdict.session_id, verdict.usage
+            f"{AGENT_PART}-{number}", _in_full(failed), verdict.session_id, verdict.usage
         )
+        if not await may_begin(round_):
+            break
     return Verified(ended, verdict, tuple(failed))
 
 

@@ -165,7 +165,23 @@ class Worker:
                 again = replace(again, resume=session)
             return await self._execute(run, again, brief.plan.numbers, round_)
 
-        return await in_rounds(ask, self.commands, task, brief.plan.verify)
+        async def may_begin(round_: Round) -> bool:
+            if await self.execution.is_begun(task.run_id, task.attempt, round_.part):
+                return True
+            allowance = await self._allowance(run, brief.plan.numbers, round_)
+            if allowance.tightest is None or not allowance.tightest.is_spent:
+                return True
+            _log.warning("what fails is not mended: %s", allowance.tightest.why)
+            return False
+
+        return await in_rounds(ask, may_begin, self.commands, task, brief.plan.verify)
+
+    async def _allowance(self, run: Run, numbers: Numbers, round_: Round) -> Allowance:
+        return Allowance.of(
+            numbers.budget_usd,
+            await asyncio.to_thread(self.budgets, run),
+            used_usd=round_.with_used(Usage()).cost_usd or 0.0,
+        )
 
     async def _execute(
         self, run: Run, task: AgentTask, numbers: Numbers, round_: Round
@@ -173,11 +189,7 @@ class Worker:
         def tell(progress: Progress) -> None:
             self.on_progress(task.run_id, replace(progress, usage=round_.with_used(progress.usage)))
 
-        allowance = Allowance.of(
-            numbers.budget_usd,
-            await asyncio.to_thread(self.budgets, run),
-            used_usd=round_.with_used(Usage()).cost_usd or 0.0,
-        )
+        allowance = await self._allowance(run, numbers, round_)
         agent = self.agent(replace(numbers, budget_usd=allowance.limit_usd))
         output = BudgetedOutput(agent.output(), allowance)
         ended = await self.execution.run(

@@ -101,6 +101,31 @@ def test_later_rounds_get_what_earlier_ones_left(scene: Scene) -> None:
     assert [numbers.budget_usd for numbers in scene.numbers] == [4.0, 2.5]
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_no_further_round_begins_without_money_but_one_that_was_begun_is_taken_over(
+    scene: Scene, *, is_begun: bool
+) -> None:
+    scene.budgets = Budgets(run_usd=1.5)
+    scene.operator = replace(OPERATOR, verify=Verify(commands=("make test",), rounds=1))
+    fails = {"verify-1-1", "verify-2-1"}
+
+    def played(task: AgentTask) -> Scenario:
+        if task.part in fails:
+            return Scenario((), exit_code=1)
+        return Scenario((Edit("greeting.txt", f"{task.part}\n"), SPEAKS, result(1.5)))
+
+    scene.play = played
+    run = scene.submitted()
+    if is_begun:
+        scene.execution.begun.add((run.id, 1, "agent-2"))
+    run = scene.ended(run)
+    assert run.reason is Reason.PULL_REQUEST_OPENED
+    (pull,) = scene.people.pull_requests(scene.ref.repository)
+    assert pull.is_draft
+    assert "`make test` failed" in pull.body
+    assert ("agent-2" in [task.part for task in scene.execution.tasks]) == is_begun
+
+
 def test_a_bound_that_the_agent_kept_by_itself_is_told_by_its_name(scene: Scene) -> None:
     scene.budgets = Budgets(daily_usd=2.0)
     event = {"type": "result", "subtype": "error_max_budget_usd", "is_error": True}
