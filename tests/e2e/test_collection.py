@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -42,6 +43,7 @@ def test_collection_holds_what_it_deploys_and_is_used_by_its_full_name(tmp_path:
         "claude_flow/version.py",
         "playbooks/site.yml",
         "plugins/action",
+        "plugins/module_utils",
         "plugins/modules",
         "requirements/runtime.txt",
         "roles/claude_flow/action_plugins/claude_flow_plan.py",
@@ -55,22 +57,38 @@ def test_collection_holds_what_it_deploys_and_is_used_by_its_full_name(tmp_path:
     arguments = ["collection", "install", "--offline", "--force", "-p", str(place), str(archive)]
     code, said = _run("ansible-galaxy", *arguments, directory=tmp_path)
     assert code == 0, said
+    faulty = {"claude_flow_config": {"github": {"repositories": ["octo/widgets"], "pol": 1}}}
+    said = _preview(tmp_path, place, faulty)
+    assert "claude_flow.claude_flow.claude_flow : Check what was given" in said
+    assert "github.pol: no such setting" in said
+    # As far as the host, too, whatever that is: no host has this release.
+    valid = {
+        "claude_flow_config": {"github": {"repositories": ["octo/widgets"]}},
+        "claude_flow_github_token": "made-up",
+        "claude_flow_version": "0.0.0",
+    }
+    said = _preview(tmp_path, place, valid)
+    assert "this host cannot be deployed to; nothing was changed:" in said
+    assert "claude_flow_version is 0.0.0, but that release is not installed" in said
+
+
+def _preview(directory: Path, collections: Path, variables: dict[str, Any]) -> str:
     host = {
         "ansible_connection": "local",
         "ansible_become": False,
-        "claude_flow_config": {"github": {"repositories": ["octo/widgets"], "pol": 1}},
+        "ansible_python_interpreter": sys.executable,
+        **variables,
     }
-    inventory = tmp_path / "hosts.json"
+    inventory = directory / "hosts.json"
     inventory.write_text(json.dumps({"claude_flow": {"hosts": {"here": host}}}), encoding="utf-8")
     code, said = _run(
         *("ansible-playbook", "--check", "-i", str(inventory), "claude_flow.claude_flow.site"),
-        directory=tmp_path,
-        ANSIBLE_COLLECTIONS_PATH=str(place),
+        directory=directory,
+        ANSIBLE_COLLECTIONS_PATH=str(collections),
     )
     assert code == 2, said
-    assert "claude_flow.claude_flow.claude_flow : Check what was given" in said
-    assert "github.pol: no such setting" in said
     assert "changed=0" in said
+    return said
 
 
 def test_collections_version_is_the_releases() -> None:

@@ -90,3 +90,13 @@ def test_unknown_secret_is_refused_without_showing_it(preview: Preview) -> None:
     )
     assert "names the service does not know: githubtoken; it knows database-url, " in said
     assert TOKEN not in said
+
+
+def test_release_that_is_not_there_is_refused_on_the_host(preview: Preview) -> None:
+    said = preview(
+        claude_flow_github_token=TOKEN,
+        claude_flow_version="0.0.0",
+        claude_flow_config={"github": {"repositories": ["octo/widgets"]}},
+    )
+    assert "claude_flow_version is 0.0.0, but that release is not installed on this host" in said
+    assert TOKEN not in said

@@ -6,8 +6,12 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import ansible.module_utils
+
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "claude_flow"
+# As Ansible does where the role is used.
+ansible.module_utils.__path__.append(str(ROLE / "module_utils"))
 
 
 def load(name: str) -> ModuleType:

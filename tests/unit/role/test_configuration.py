@@ -35,13 +35,13 @@ JSON = st.recursive(
 
 
 configuration = load("judgement/configuration.py")
-host = load("library/claude_flow_host.py")
+state = load("library/claude_flow_host.py").state
 TOKEN = ["github-token"]
 
 
 def _restart_keys(config: Any, before: str) -> list[str]:
     values = json.loads(json.dumps(configuration.restart_values(config, SCHEMA)))
-    found: list[str] = host.restart_keys(before, values)
+    found: list[str] = state.restart_keys(before, values)
     return found
 
 
