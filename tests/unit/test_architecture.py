@@ -59,3 +59,11 @@ def test_the_readme_has_links() -> None:
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in _local_links(page) if not (page.parent / link).exists()] == []
+
+
+def test_the_index_has_every_page() -> None:
+    docs = ROOT / "docs"
+    linked = {(docs / link).resolve() for link in _local_links(docs / "README.md")}
+    pages = {page for page in docs.rglob("*.md") if page != docs / "README.md"}
+    assert pages
+    assert pages - linked == set()
