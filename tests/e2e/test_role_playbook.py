@@ -100,3 +100,35 @@ def test_release_that_is_not_there_is_refused_on_the_host(preview: Preview) -> N
     )
     assert "claude_flow_version is 0.0.0, but that release is not installed on this host" in said
     assert TOKEN not in said
+
+
+@pytest.mark.parametrize(
+    ("databases", "is_shared"), [(["db1", "db1"], True), (["db1", "db2"], False)]
+)
+def test_hosts_share_a_database_whose_address_is_another_hosts(
+    tmp_path: Path, databases: list[str], *, is_shared: bool
+) -> None:
+    def host(database: str) -> dict[str, Any]:
+        return {
+            "ansible_connection": "local",
+            "ansible_become": False,
+            "ansible_python_interpreter": sys.executable,
+            "claude_flow_config": {"github": {"repositories": ["octo/widgets"]}},
+            "claude_flow_github_token": TOKEN,
+            "claude_flow_database_url": (
+                f"postgresql://me:hunter2@{{{{ hostvars['{database}'].ansible_host }}}}/runs"
+            ),
+            "claude_flow_version": "0.0.0",
+        }
+
+    inventory = tmp_path / "hosts.json"
+    servers = {"db1": {"ansible_host": "192.0.2.1"}, "db2": {"ansible_host": "192.0.2.2"}}
+    builders = {f"builder{number}": host(name) for number, name in enumerate(databases)}
+    groups = {"db": {"hosts": servers}, "claude_flow": {"hosts": builders}}
+    inventory.write_text(json.dumps(groups), encoding="utf-8")
+    done = _play("-vvvv", "--check", f"--inventory={inventory}", "ansible/site.yml", directory=ROOT)
+    said = done.stdout + done.stderr
+    assert done.returncode == 2, said
+    assert ("would be worked on by builder0 and builder1" in said) is not is_shared
+    assert ("that release is not installed on this host" in said) is is_shared
+    assert "hunter2" not in said

@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 _ROLE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _ROLE.parents[1]
 _PREFIX = "claude_flow_"
+_OF_OTHERS = ("claude_flow_config", "claude_flow_credentials", "claude_flow_database_url")
 
 
 def _judgement(name: str) -> ModuleType:
@@ -102,7 +103,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
         watched = {me: _watched(given["config"], schema)}
         databases = {me: given["database_url"]}
         for host in task_vars.get("ansible_play_hosts_all", []):
-            theirs = task_vars["hostvars"][host]
+            theirs = self._variables_of(host, task_vars)
             if host != me and "claude_flow_config" in theirs:
                 watched[host] = _watched(theirs["claude_flow_config"], schema)
                 named = theirs.get("claude_flow_credentials") or {}
@@ -111,6 +112,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
                 )
         found: list[str] = fleet.shared_work(me, watched, databases)
         return found
+
+    def _variables_of(self, host: str, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        # Not simply hostvars[host]: that has no hostvars for its own templates, and the address of
+        # a database is often made of them.
+        hostvars = task_vars["hostvars"]
+        raw = {**hostvars.raw_get(host), "hostvars": hostvars}
+        templar = self._templar.copy_with_new_env(available_variables=raw)
+        return {name: templar.template(raw[name]) for name in _OF_OTHERS if name in raw}
 
 
 def options() -> list[str]:
