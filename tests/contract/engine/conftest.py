@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from claude_flow.engine.durable import DurableEngine
@@ -25,6 +21,7 @@ from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, Trigger, TriggerKind
 from claude_flow.ports import AttemptWorkflow, Engine, Steps
 from claude_flow.testing.fake_engine import FakeEngine, FakeEngineState
+from claude_flow.testing.postgresql import PostgreSQL, postgresql_server
 
 PROGRAM = Path(__file__).with_name("daemon_process.py")
 POLL_SECONDS = 0.05
@@ -75,77 +72,11 @@ class EngineWorld:
             time.sleep(0.01)
 
 
-@dataclass(frozen=True)
-class PostgreSQL:
-    """A server of our own; ``template`` is what a new database starts from."""
-
-    address: str
-    control: Callable[..., None]
-    template: str = "template1"
-    made: list[str] = field(default_factory=list)
-
-    def new_database(self) -> str:
-        """The address of a new database."""
-        name = f"t{len(self.made)}"
-        with psycopg.connect(f"{self.address}/postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
-        self.made.append(name)
-        return f"{self.address}/{name}"
-
-    def restart(self, away_seconds: float) -> None:
-        """Be away for a while."""
-        self.control("-m", "immediate", "stop")
-        time.sleep(away_seconds)  # being away for a time is what is shown
-        self.control("start")
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server for the session, run by an unprivileged user."""
-    binaries = _postgresql_binaries()
-    directory = Path(tempfile.mkdtemp(prefix="claude-flow-pg-"))
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if as_user:
-        shutil.chown(directory, "postgres")
-    data = directory / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [*as_user, binaries / program, "-D", data, *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=directory,
-        )
-
-    run("initdb", "-A", "trust", "-U", "postgres", "--no-sync")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (data / "postgresql.conf").open("a") as settings:
-        settings.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nfsync = off\n")
-        settings.write(f"unix_socket_directories = '{directory}'\n")
-
-    def control(*arguments: str) -> None:
-        run("pg_ctl", "-w", "-l", str(directory / "log"), *arguments)
-
-    try:
-        control("start")
-        yield PostgreSQL(f"postgresql://postgres@127.0.0.1:{port}", control)
-    finally:
-        control("-m", "immediate", "stop")
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _postgresql_binaries() -> Path:
-    for attempt in range(2):
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if found:
-            return found[-1].parent
-        if attempt == 0 and os.getuid() == 0:
-            subprocess.run(
-                ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"], check=True
-            )
-    pytest.fail("PostgreSQL is missing: install the Debian package postgresql")
+    """A server for the session."""
+    with postgresql_server() as server:
+        yield server
 
 
 @dataclass(frozen=True)
@@ -256,6 +187,7 @@ class Daemons:
         self.place = place
         self.log = place.directory / "daemons.log"
         self.errors = place.directory / "daemons.err"
+        self.host_timeout_seconds = place.settings().host_timeout_seconds
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(
@@ -274,7 +206,7 @@ class Daemons:
             "max_concurrent_runs": runs,
             "max_concurrent_runs_per_repository": 1,
             "poll_seconds": settings.poll_seconds,
-            "host_timeout_seconds": settings.host_timeout_seconds,
+            "host_timeout_seconds": self.host_timeout_seconds,
             "step_seconds": step_seconds,
             "submit_times": times,
         }
