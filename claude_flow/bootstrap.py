@@ -20,6 +20,7 @@ from claude_flow.config import ConfigManager
 from claude_flow.engine.record import RunRecord
 from claude_flow.engine.record import open_record as open_engine_record
 from claude_flow.errors import EngineError, TokenRefusedError
+from claude_flow.execution.lease import LEASE_FILE, FileLease
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.execution.sandbox import Sandbox
@@ -127,11 +128,12 @@ def wire(
     redactor.add(*secret_values(environ))
     login = login_of(config, clock=clock)
     space = space_watch(config)
-    engine = DurableEngine(settings.engine_settings(config, clock, space), on_fatal)
+    lease = _host_lease(config)
+    engine = DurableEngine(settings.engine_settings(config, clock, space), on_fatal, lease)
     github = make_github(config, login, clock=clock)
     state = Path(config.get("service.state_directory"))
     places = settings.workspace_settings(config, state, login, environ)
-    control = _unit_control(config)
+    control = _unit_control(config, lease)
     workspaces = GitWorkspaces(places, ProcessRunner(), _as_agent(control, clock))
     progress = LiveProgress()
     announcer = Announcer(
@@ -162,7 +164,7 @@ def wire(
             redact=redactor.redact,
         )
     execution: Execution = units or LocalExecution(
-        LocalSettings(runs_directory=state / "runs"),
+        LocalSettings(runs_directory=state / "runs", lease=lease),
         clock=clock,
         sandbox=sandbox,
         redact=redactor.redact,
@@ -259,12 +261,25 @@ def wire(
     )
 
 
-def _unit_control(config: ConfigManager) -> UnitControl | None:
-    """Attempts' units, if the configuration asks for them."""
+def _host_lease(config: ConfigManager) -> FileLease | None:
+    """What this host's attempts watch, where others could take its runs over."""
+    if config.get("engine.database_url") is None:
+        return None
+    units = _unit_settings(config)
+    state = Path(config.get("service.state_directory"))
+    return FileLease((state if units is None else units.units_directory) / LEASE_FILE)
+
+
+def _unit_settings(config: ConfigManager) -> UnitSettings | None:
     if config.get("execution.backend") != "systemd":
         return None
-    runs = Path(config.get("service.state_directory")) / "runs"
-    return UnitControl(UnitSettings(runs_directory=runs), SystemdUnits())
+    return UnitSettings(runs_directory=Path(config.get("service.state_directory")) / "runs")
+
+
+def _unit_control(config: ConfigManager, lease: FileLease | None) -> UnitControl | None:
+    """Attempts' units, if the configuration asks for them."""
+    units = _unit_settings(config)
+    return None if units is None else UnitControl(replace(units, lease=lease), SystemdUnits())
 
 
 def _as_agent(

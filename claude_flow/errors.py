@@ -125,6 +125,13 @@ class EngineError(ClaudeFlowError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class LeaseLostError(EngineError):
+    """This host was not heard by the others for so long that its attempts had to end.
+
+    The attempt does not count: it is resumed, here or by a host that has taken it over.
+    """
+
+
 class StateDirectoryError(EngineError):
     """The state directory cannot be used; starting anew does not mend it."""
 

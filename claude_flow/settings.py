@@ -44,6 +44,7 @@ def engine_settings(
         max_concurrent_runs=config.get("service.max_concurrent_runs"),
         max_concurrent_runs_per_repository=config.get("service.max_concurrent_runs_per_repository"),
         clock=clock,
+        host_timeout_seconds=config.get("engine.host_timeout_seconds"),
         has_room=space.has_room,
     )
 

@@ -61,12 +61,22 @@ class _Attempt:
 
 
 class Attempts:
-    """All attempts of this process; ``drive`` runs on their loop, the rest on any thread."""
+    """All attempts of this process; ``drive`` runs on their loop, the rest on any thread.
 
-    def __init__(self, record: AttemptRecord, clock: Clock, on_fatal: FatalHandler) -> None:
+    ``require_lease`` raises EngineError where another host may have this one's work by now.
+    """
+
+    def __init__(
+        self,
+        record: AttemptRecord,
+        clock: Clock,
+        on_fatal: FatalHandler,
+        require_lease: Callable[[], None] = lambda: None,
+    ) -> None:
         self._record = record
         self._clock = clock
         self._on_fatal = on_fatal
+        self.require_lease = require_lease
         self._changed = threading.Condition()
         self._running: set[_Attempt] = set()
         self._accepting = True
@@ -218,6 +228,7 @@ class AttemptSteps:
 
         async def perform() -> Kept:
             try:
+                self._attempts.require_lease()
                 return keep_answer(name, await self._perform(do, interruptible=interruptible))
             except EngineError as error:
                 raise _NotKeptError(error) from error

@@ -15,11 +15,11 @@ from claude_flow.engine.lock import StateLock
 from claude_flow.engine.patience import Patience, PatientRecord
 from claude_flow.engine.record import RunRecord, partition
 from claude_flow.engine.settings import EngineSettings
-from claude_flow.errors import EngineError, StateInUseError
+from claude_flow.errors import EngineError, LeaseLostError, StateInUseError
 from claude_flow.model.issue import IssueRef, Repository
 from claude_flow.model.run import Run, RunState
 from claude_flow.model.transitions import RunEvent
-from claude_flow.ports import AttemptWorkflow
+from claude_flow.ports import AttemptWorkflow, HostLease
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,14 @@ class DurableEngine:
 
     ``on_fatal`` is called, from another thread, when a running attempt loses its database: the
     daemon then has to end with the error's exit code, and the next launch resumes all work.
+    ``lease`` is held while hosts that share the database leave this one's work alone.
     """
 
     def __init__(
-        self, settings: EngineSettings, on_fatal: Callable[[EngineError], None] | None = None
+        self,
+        settings: EngineSettings,
+        on_fatal: Callable[[EngineError], None] | None = None,
+        lease: HostLease | None = None,
     ) -> None:
         self._settings = settings
         self._limits = (settings.max_concurrent_runs, settings.max_concurrent_runs_per_repository)
@@ -42,16 +46,17 @@ class DurableEngine:
         self._fatal: EngineError | None = None
         self._lock = StateLock(settings.state_directory)
         self._database = Database(settings.database_url, settings.state_directory)
-        self._record = RunRecord(self._database)
-        self._queue = DbosQueue(settings, self._database)
-        self._hosts = (
-            None
-            if self._database.is_sqlite
-            else Hosts(self._database, settings.host_id, settings.host_timeout_seconds)
+        self._lease = lease
+        self._hosts = self._among_hosts()
+        self._record = (
+            RunRecord(self._database)
+            if self._hosts is None
+            else RunRecord(self._database, self._hosts.require_place)
         )
+        self._queue = DbosQueue(settings, self._database)
         self._patience = Patience()
         self._patient = PatientRecord(self._record, self._patience)
-        self._attempts = Attempts(self._patient, settings.clock, self._fail)
+        self._attempts = Attempts(self._patient, settings.clock, self._fail, self.require_lease)
         self._keeper = Keeper(settings.poll_seconds, self._tick)
 
     def launch(self, work: AttemptWorkflow) -> None:
@@ -119,6 +124,15 @@ class DurableEngine:
         self._attempts.cancel(run_id)
         return True
 
+    def require_lease(self) -> None:
+        """See ``claude_flow.ports.Engine``."""
+        if self._hosts is not None and self._lease is not None and not self._lease.is_held():
+            raise LeaseLostError(
+                f"host {self._settings.host_id!r} was not heard in {self._database} for too long:"
+                " its work may be another host's by now",
+                hint="the service starts anew by itself; check its way to the database",
+            )
+
     def is_cancelled(self, run_id: str) -> bool:
         """See ``claude_flow.ports.Engine``."""
         return self._patient.is_cancelled(run_id)
@@ -183,6 +197,12 @@ class DurableEngine:
             await self._attempts.drive(run_id, number, work, durable)
 
         return drive
+
+    def _among_hosts(self) -> Hosts | None:
+        if self._database.is_sqlite:
+            return None
+        settings = self._settings
+        return Hosts(self._database, settings.host_id, settings.host_timeout_seconds, self._lease)
 
     def _fail(self, error: EngineError) -> None:
         self._fatal = error

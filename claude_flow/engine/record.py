@@ -6,7 +6,7 @@ Reading it needs no running engine, so the command line may do so while no daemo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,10 +35,17 @@ class Pending:
 
 
 class RunRecord:
-    """The table of runs."""
+    """The table of runs.
 
-    def __init__(self, database: Database) -> None:
+    ``fence`` is called within each change of a run that was worked on, and raises EngineError
+    where that run may be another host's by now.
+    """
+
+    def __init__(
+        self, database: Database, fence: Callable[[sa.Connection], None] = lambda _: None
+    ) -> None:
         self._database = database
+        self._fence = fence
         self._runs = _table(None if database.is_sqlite else SCHEMA)
 
     def prepare(self) -> None:
@@ -73,10 +80,12 @@ class RunRecord:
     def apply(self, run_id: str, event: RunEvent) -> Run:
         """Change a run in one transaction. Raises UsageError for an unknown run, EngineError."""
         with self._database.write() as connection:
+            self._fence(connection)
             return self._apply(connection, run_id, event)
 
     def ask_for_attempt(self, connection: sa.Connection, run_id: str, number: int) -> Run | None:
         """Note that attempt ``number`` is wanted; None if the run is final or it was before."""
+        self._fence(connection)
         row = self._locked(connection, run_id)
         run = _run(row)
         if run.state.is_final or number <= row.attempt:

@@ -18,7 +18,7 @@ class EngineSettings:
     ``max_concurrent_runs`` holds on each host, ``max_concurrent_runs_per_repository`` over all
     hosts; both live in the shared queue, so the host that launched last sets them for all.
     ``poll_seconds`` is how often the queue and cancel requests are looked at.
-    ``host_timeout_seconds`` is how long a host may be silent before another takes its work.
+    ``host_timeout_seconds`` is how long this host may be silent before another takes its work.
     ``lock_wait_seconds`` is how long ``launch`` waits for an earlier daemon to let go.
     No new run is admitted unless ``has_room`` says that there is space for it.
     """
@@ -30,6 +30,6 @@ class EngineSettings:
     max_concurrent_runs_per_repository: int
     clock: Clock
     poll_seconds: float = 1.0
-    host_timeout_seconds: float = 10.0
+    host_timeout_seconds: float = 60.0
     lock_wait_seconds: float = 2.0
     has_room: Callable[[], bool] = lambda: True

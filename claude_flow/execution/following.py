@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self, TypeVar
 
-from claude_flow.errors import ExecutionError
+from claude_flow.errors import ExecutionError, LeaseLostError
 from claude_flow.execution.event_log import EventLog
+from claude_flow.execution.lease import FileLease
 from claude_flow.execution.logs import LogTail, last_text, size
-from claude_flow.execution.spec import AttemptFiles, AttemptResult
+from claude_flow.execution.spec import LEASE_LOST, AttemptFiles, AttemptResult
 from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress, Stop
 
 _STDERR_TAIL_BYTES = 4096
@@ -96,7 +97,7 @@ class Follower:
         except asyncio.CancelledError:
             self.cut_short("the run was cancelled, or the service ended")
             raise
-        except ExecutionError as error:
+        except (ExecutionError, LeaseLostError) as error:
             self.cut_short(str(error))
             raise
 
@@ -121,6 +122,16 @@ class Follower:
         )
         self._events.end(self._output.verdict(ended), ended)
         return ended
+
+
+def require_lease_of(result: AttemptResult, lease: FileLease | None, *, since: float) -> None:
+    """Raise LeaseLostError if the execution was ended for want of the lease.
+
+    ``since`` is when it began, by the lease's clock: an agent that is its watcher's own user can
+    write such an end down, but cannot have the lease lapse.
+    """
+    if result.stopped == LEASE_LOST and lease is not None and lease.has_lapsed_since(since):
+        raise lease.lost("the attempt")
 
 
 def require_end_of(left: Sequence[int], task: AgentTask) -> None:

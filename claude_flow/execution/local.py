@@ -19,7 +19,13 @@ from claude_flow.errors import ExecutionError
 from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import remove
 from claude_flow.execution.event_log import EventKeeping
-from claude_flow.execution.following import Follower, Marks, require_end_of
+from claude_flow.execution.following import (
+    Follower,
+    Marks,
+    require_end_of,
+    require_lease_of,
+)
+from claude_flow.execution.lease import FileLease
 from claude_flow.execution.logs import last_text
 from claude_flow.execution.preparation import write_agent_files
 from claude_flow.execution.sandbox import Sandbox
@@ -50,7 +56,7 @@ class LocalSettings:
 
     ``grace_seconds`` lie between SIGTERM and SIGKILL; each stream of an attempt is kept up to
     ``stream_limit_bytes`` (and its last words beyond that), its events up to
-    ``events_limit_bytes``.
+    ``events_limit_bytes``. ``lease`` is this host's, where others could take its runs over.
     """
 
     runs_directory: Path
@@ -58,6 +64,7 @@ class LocalSettings:
     stream_limit_bytes: int = 64 * 1024 * 1024
     events_limit_bytes: int = 16 * 1024 * 1024
     poll_seconds: float = 0.1
+    lease: FileLease | None = None
 
 
 class LocalExecution:
@@ -108,6 +115,8 @@ class LocalExecution:
             "CLAUDE_FLOW_WORKSPACE": str(task.workspace),
         }
         command = replace(command, environment={**command.environment, **marker})
+        lease = self._settings.lease
+        begun_at = 0.0 if lease is None else lease.require()
         await self._sweep(task, marker)
         files = self._write_down(task, command, limits)
         # An attempt that an earlier daemon left unfinished has logs already; they are kept.
@@ -120,6 +129,7 @@ class LocalExecution:
             follower.read_rest()
             runner_code = await process.wait()
             result = AttemptResult.read(files.result) or _without_result(files, begun, runner_code)
+            require_lease_of(result, lease, since=begun_at)
             ended = follower.ended(result, started_at, self._clock())
         require_end_of(result.left, task)
         return ended
@@ -180,6 +190,7 @@ class LocalExecution:
             grace_seconds=self._settings.grace_seconds,
             stream_limit_bytes=self._settings.stream_limit_bytes,
             ends_with_stdin=True,
+            lease=None if self._settings.lease is None else str(self._settings.lease.path),
         )
 
     def _end_runner(self, process: Process) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from claude_flow.errors import EXIT_FAILED, EXIT_USAGE
 from claude_flow.execution.guard import guarded
+from claude_flow.execution.lease import since_boot
 from claude_flow.execution.spec import AttemptSpec
 from claude_flow.execution.supervisor import Supervisor
 
@@ -30,7 +31,7 @@ def _run(path: Path) -> int:
         return EXIT_USAGE
 
     def work() -> int:
-        result = Supervisor(spec, clock=time.monotonic).run()
+        result = Supervisor(spec, clock=time.monotonic, since_boot=since_boot).run()
         result.write(spec.files.result, in_place=spec.files_are_given)
         return 0
 

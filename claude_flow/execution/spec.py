@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from claude_flow.ports import AGENT_PART, AgentTask
 
+LEASE_LOST = "lease_lost"
+"""Why ``claude-flow-run`` stopped an agent whose host may have lost the run to another."""
+
 _RESULT_BYTES = 64 * 1024
 
 
@@ -39,6 +42,8 @@ class AttemptSpec:
     """A JSON object with the agent's environment; None for that of ``claude-flow-run``."""
     files_are_given: bool = False
     """Whether the attempt's files are there already and may be written to, but not replaced."""
+    lease: str | None = None
+    """The host's lease (``lease.py``); None where no other host could take the run over."""
     shared: tuple[str, ...] = ()
     """Directories in which the daemon, another user, must be able to clear up at the end."""
 
@@ -126,9 +131,9 @@ class AttemptResult:
     """How the agent ended.
 
     ``exit_code`` is 128 + n after signal n. ``stopped`` says why ``claude-flow-run`` ended
-    it: ``timed_out``, ``stalled``, ``terminated`` (SIGTERM) or ``orphaned`` (the daemon is
-    gone); or ``out_of_memory``, if the kernel did; None if it ended by itself. ``left`` are the
-    ids of processes that even SIGKILL did not end.
+    it: ``timed_out``, ``stalled``, ``terminated`` (SIGTERM), ``orphaned`` (the daemon is gone)
+    or ``lease_lost``; or ``out_of_memory``, if the kernel did; None if it ended by itself.
+    ``left`` are the ids of processes that even SIGKILL did not end.
     """
 
     exit_code: int

@@ -10,15 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import psutil
 
 from claude_flow.execution import kernel
 from claude_flow.execution.activity import activity_below
+from claude_flow.execution.lease import LOOK_SECONDS as _LEASE_LOOK_SECONDS
+from claude_flow.execution.lease import held_until
 from claude_flow.execution.limits import LimitWatch
 from claude_flow.execution.logs import BoundedLog
-from claude_flow.execution.spec import AttemptResult, AttemptSpec
+from claude_flow.execution.spec import LEASE_LOST, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_descendants
 
 TERMINATED = "terminated"
@@ -59,9 +62,13 @@ class Supervisor:
     that nothing the agent starts can hide from the final sweep.
     """
 
-    def __init__(self, spec: AttemptSpec, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, spec: AttemptSpec, *, clock: Callable[[], float], since_boot: Callable[[], float]
+    ) -> None:
         self._spec = spec
         self._clock = clock
+        self._since_boot = since_boot
+        self._lease = None if spec.lease is None else Path(spec.lease)
         self._selector = selectors.DefaultSelector()
         self._myself = psutil.Process()
         self._stopped: str | None = None
@@ -126,7 +133,7 @@ class Supervisor:
             self._selector.register(stream.source, selectors.EVENT_READ, stream)
         self._reap(agent)
         while self._exit_code is None and self._stopped is None:
-            for key, _ in self._selector.select(watch.seconds_left(self._clock())):
+            for key, _ in self._selector.select(self._wait_seconds(watch)):
                 if not isinstance(key.data, _Stream):
                     key.data()
                 elif key.data.copy():
@@ -136,9 +143,18 @@ class Supervisor:
             self._reap(agent)
             if watch.wants_to_see(self._clock()):
                 watch.saw(self._clock(), activity_below(self._myself))
-            self._stop(watch.exceeded(self._clock()))
+            self._stop(self._exceeded(watch))
         if self._exit_code is not None and self._stopped != TERMINATED:
             self._stopped = None  # it ended by itself in the same instant
+
+    def _exceeded(self, watch: LimitWatch) -> str | None:
+        if self._lease is not None and self._since_boot() >= held_until(self._lease):
+            return LEASE_LOST
+        return watch.exceeded(self._clock())
+
+    def _wait_seconds(self, watch: LimitWatch) -> float:
+        seconds = watch.seconds_left(self._clock())
+        return seconds if self._lease is None else min(seconds, _LEASE_LOOK_SECONDS)
 
     def _stop(self, why: str | None) -> None:
         if self._stopped is None:
@@ -163,7 +179,10 @@ class Supervisor:
             if not isinstance(key.data, _Stream):
                 self._selector.unregister(key.fileobj)
         self._immortal = end_descendants(
-            grace_seconds=self._spec.grace_seconds, clock=self._clock, wait=look_on
+            # Another host waits for this end, and no longer than it has to.
+            grace_seconds=0 if self._stopped == LEASE_LOST else self._spec.grace_seconds,
+            clock=self._clock,
+            wait=look_on,
         )
         give_up_at = self._clock() + _REAP_SECONDS
         while self._exit_code is None and self._clock() < give_up_at:

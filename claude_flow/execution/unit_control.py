@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from claude_flow.errors import ExecutionError, ServiceError
 from claude_flow.execution.cancellation import to_the_end
+from claude_flow.execution.following import require_lease_of
+from claude_flow.execution.lease import LEASE_FILE, FileLease
 from claude_flow.execution.preparation import give_files, without_set_group_id
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.unit_files import (
@@ -39,7 +41,8 @@ class UnitSettings:
     """Where things of attempts are, and how they are ended.
 
     ``units_directory`` is the daemon's, on a temporary file system; ``seen_at`` is where a unit
-    finds its own part of it. The role's template of the unit names the same places.
+    finds its own part of it. The role's template of the unit names the same places. ``lease`` is
+    this host's, where others could take its runs over; its file lies in ``units_directory``.
     """
 
     runs_directory: Path
@@ -51,6 +54,7 @@ class UnitSettings:
     poll_seconds: float = 0.1
     look_seconds: float = 0.5
     """Between two questions to systemd for how a unit stands."""
+    lease: FileLease | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,10 @@ class UnitControl:
         self.directories = UnitDirectories(settings.units_directory, settings.seen_at)
         self._units = units
 
+    def moment(self) -> float:
+        """This moment by the lease's clock; 0 without a lease."""
+        return 0.0 if self.settings.lease is None else self.settings.lease.now()
+
     def state(self, instance: str) -> UnitState:
         """How the unit stands."""
         return self._asked(lambda: self._units.state(unit_of(instance)))
@@ -87,7 +95,10 @@ class UnitControl:
         return [unit.removeprefix(PREFIX).removesuffix(SUFFIX) for unit in units]
 
     def start(self, instance: str, job: Job, record: UnitRecord) -> None:
-        """Lay everything down, the record as well, and start the unit."""
+        """Lay everything down, the record as well, and start the unit. Raises LeaseLostError."""
+        lease = self.settings.lease
+        if lease is not None:
+            lease.require()
         if is_up(self.state(instance)):
             self.stop(instance)  # nobody knows what it is
         unit = unit_of(instance)
@@ -97,7 +108,12 @@ class UnitControl:
             give_files(files, prompt=job.stdin)
             for shared in (job.places.workspace, job.places.repository, job.scratch):
                 without_set_group_id(shared, itself=shared != job.scratch)
-            directory.lay_down(self._spec(job, files), job.environment, _links(files, job))
+            directory.lay_down(
+                self._spec(job, files),
+                job.environment,
+                _links(files, job),
+                None if lease is None else lease.path,
+            )
             directory.remember(record)
         except OSError as error:
             raise ExecutionError(
@@ -119,10 +135,15 @@ class UnitControl:
             self.settings.runs_directory, record.run_id, record.attempt, record.part
         )
 
-    async def end(self, instance: str, files: AttemptFiles) -> AttemptResult:
-        """Wait until the unit has ended; how it ended."""
+    async def end(self, instance: str, files: AttemptFiles, *, begun_at: float) -> AttemptResult:
+        """Wait until the unit has ended; how it ended.
+
+        ``begun_at`` is when that was, by the lease's clock. Raises LeaseLostError.
+        """
         state = await self._ended(instance)
-        return AttemptResult.read(files.result) or _without_result(state)
+        result = AttemptResult.read(files.result) or _without_result(state)
+        require_lease_of(result, self.settings.lease, since=begun_at)
+        return result
 
     async def _ended(self, instance: str) -> UnitState:
         told = False
@@ -163,6 +184,7 @@ class UnitControl:
             stream_limit_bytes=settings.stream_limit_bytes,
             ends_with_stdin=False,
             environment_file=str(settings.seen_at / "environment.json"),
+            lease=None if settings.lease is None else str(settings.seen_at / LEASE_FILE),
             files_are_given=True,
             shared=tuple(map(str, shared)),
         )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_flow.execution.following import Marks
+from claude_flow.execution.lease import LEASE_FILE
 from claude_flow.execution.spec import AttemptResult, AttemptSpec, write_json
 from claude_flow.model.run import from_rfc3339, to_rfc3339
 from claude_flow.ports import AGENT_PART
@@ -85,9 +86,13 @@ class UnitDirectory:
         return self.shown / "environment.json"
 
     def lay_down(
-        self, spec: AttemptSpec, environment: Mapping[str, str], links: Mapping[str, Path]
+        self,
+        spec: AttemptSpec,
+        environment: Mapping[str, str],
+        links: Mapping[str, Path],
+        lease: Path | None = None,
     ) -> None:
-        """Make it anew."""
+        """Make it anew. The unit sees the very file of the ``lease``, in the same file system."""
         if self.path.exists():
             shutil.rmtree(self.path)
         self.shown.mkdir(parents=True)
@@ -101,6 +106,8 @@ class UnitDirectory:
         )
         values = {"GIT_CONFIG_SYSTEM": str(self.seen_at / gitconfig.name), **environment}
         self.environment.write_text(json.dumps(values), encoding="utf-8")
+        if lease is not None:
+            (self.shown / LEASE_FILE).hardlink_to(lease)
         spec.write(self.shown / "spec.json")
 
     def forget_environment(self) -> None:
@@ -151,7 +158,8 @@ class UnitDirectories:
         """Those that are there, by instance."""
         if self.root.is_dir():
             for path in sorted(self.root.iterdir()):
-                yield path.name, self.of(path.name)
+                if path.is_dir():  # the host's lease lies there as well
+                    yield path.name, self.of(path.name)
 
 
 def _result(data: Mapping[str, Any]) -> AttemptResult:

@@ -63,10 +63,11 @@ class UnitProcesses:
             places=self._places,
             limits=Limits(timeout_seconds, timeout_seconds),
         )
+        begun_at = self._control.moment()
         try:
             await whole(lambda: self._start(instance, job, record))
             try:
-                result = await self._control.end(instance, files)
+                result = await self._control.end(instance, files, begun_at=begun_at)
             except asyncio.CancelledError:
                 await whole(lambda: self._control.stop(instance))
                 raise

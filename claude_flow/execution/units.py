@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from claude_flow.errors import EngineError, ExecutionError
+from claude_flow.errors import EngineError, ExecutionError, LeaseLostError
 from claude_flow.execution.directories import remove
 from claude_flow.execution.event_log import EventKeeping
 from claude_flow.execution.following import Follower, Marks, require_end_of
 from claude_flow.execution.preparation import write_agent_files
-from claude_flow.execution.spec import AttemptFiles, AttemptResult
+from claude_flow.execution.spec import LEASE_LOST, AttemptFiles, AttemptResult
 from claude_flow.execution.unit_control import Job, UnitControl, is_up, whole
 from claude_flow.execution.unit_files import NO_ATTEMPT, UnitEnd, UnitRecord, instance_of, unit_of
 from claude_flow.journal import redactor
@@ -90,12 +90,17 @@ class UnitExecution:
     ) -> ProcessEnded:
         follower = None
         try:
-            record = await self._begin(instance, task, command, limits)
+            record, begun_at = await self._begin(instance, task, command, limits)
             files = self._control.files(record)
             events = await asyncio.to_thread(self._events.open, task, record.started_at)
             poll_seconds = self._control.settings.poll_seconds
             follower = Follower(files, record.begun, output, on_progress, events, poll_seconds)
-            end = record.end or await self._follow(instance, files, follower)
+            end = record.end or await self._follow(instance, files, follower, begun_at)
+        except LeaseLostError as error:
+            await whole(lambda: self._clear(instance, command))
+            if follower is not None:
+                follower.cut_short(str(error))
+            raise
         except asyncio.CancelledError:
             if not await asyncio.to_thread(self._goes_on, task.run_id):
                 await whole(lambda: self._control.stop(instance))
@@ -121,35 +126,47 @@ class UnitExecution:
         Raises ExecutionError if one does not stop or systemd cannot be asked.
         """
         known = {name: directory.recall() for name, directory in self._control.directories.all()}
+        lease = self._control.settings.lease
         for instance in self._control.running():
             record = known.get(instance)
             if record is None or record.attempt == NO_ATTEMPT or not is_wanted(record.run_id):
                 _log.warning("%s belongs to no run: stopping it", unit_of(instance))
                 self._control.stop(instance)
+            elif lease is not None and not lease.is_held():
+                _log.warning(
+                    "%s may be another host's by now: stopping it, which is no attempt",
+                    unit_of(instance),
+                )
+                self._control.stop(instance)
+                self._control.directories.of(instance).remove()
         self._forget(is_wanted)
 
     def _recall(self, instance: str) -> UnitRecord | None:
         """The record of an execution that runs or ended by itself; None if there was none.
 
-        One that was cut short, by a reboot say, counts as none.
+        One that was cut short, by a reboot or for want of the host's lease, counts as none.
         """
         record = self._control.directories.of(instance).recall()
         if record is None or record.end is not None:
             return record
         state = self._control.state(instance)
-        has_ended = state.active == "failed" or AttemptResult.read(
-            self._control.files(record).result
-        )
-        return record if is_up(state) or has_ended else None
+        if is_up(state):
+            return record
+        result = AttemptResult.read(self._control.files(record).result)
+        if result is None:
+            return record if state.active == "failed" else None
+        return None if result.stopped == LEASE_LOST else record
 
     async def _begin(
         self, instance: str, task: AgentTask, command: AgentCommand, limits: Limits
-    ) -> UnitRecord:
+    ) -> tuple[UnitRecord, float]:
+        """Its record, and when it began by the lease's clock; 0 for long ago."""
         record = await asyncio.to_thread(self._recall, instance)
         if record is None:
-            return await whole(lambda: self._start(instance, task, command, limits))
+            begun_at = self._control.moment()
+            return await whole(lambda: self._start(instance, task, command, limits)), begun_at
         _log.info("%s goes on from an earlier daemon", unit_of(instance))
-        return record
+        return record, 0.0
 
     def _start(
         self, instance: str, task: AgentTask, command: AgentCommand, limits: Limits
@@ -182,9 +199,11 @@ class UnitExecution:
         self._control.start(instance, job, record)
         return record
 
-    async def _follow(self, instance: str, files: AttemptFiles, follower: Follower) -> UnitEnd:
+    async def _follow(
+        self, instance: str, files: AttemptFiles, follower: Follower, begun_at: float
+    ) -> UnitEnd:
         """Read along until the unit has ended."""
-        ended = asyncio.ensure_future(self._control.end(instance, files))
+        ended = asyncio.ensure_future(self._control.end(instance, files, begun_at=begun_at))
         stops: list[asyncio.Task[None]] = []
 
         def give_up() -> None:

@@ -39,6 +39,7 @@ from claude_flow.ports.github import (
     RepositoryInfo,
     TextEdit,
 )
+from claude_flow.ports.lease import HostLease
 from claude_flow.ports.processes import Completed, Processes
 from claude_flow.ports.storage import Storage, StoredMirror, StoredRun
 from claude_flow.ports.systemd import (
@@ -75,6 +76,7 @@ __all__ = [
     "Execution",
     "Gate",
     "GitHub",
+    "HostLease",
     "Journal",
     "JournalLine",
     "LabelEvent",

@@ -64,6 +64,10 @@ class Engine(Protocol):
         """Ask for the end of a run; its work gets CancelledError. False if it is final."""
         ...
 
+    def require_lease(self) -> None:
+        """Raise LeaseLostError where another host may have this one's work by now."""
+        ...
+
     def is_cancelled(self, run_id: str) -> bool:
         """Whether ``cancel`` was asked for (and not the daemon's own end)."""
         ...

@@ -133,6 +133,9 @@ class FakeEngine:
         self._attempts.cancel(run_id)
         return True
 
+    def require_lease(self) -> None:
+        """Nobody else could have the work. See ``claude_flow.ports.Engine``."""
+
     def is_cancelled(self, run_id: str) -> bool:
         """See ``claude_flow.ports.Engine``."""
         return run_id in self.state.cancelled

@@ -157,6 +157,7 @@ class AttemptRunner:
         )
         if changes is None:
             return kept.published_to_json(Published(Reason.NO_CHANGES))
+        self.engine.require_lease()  # large changes take long to collect
         return kept.published_to_json(
             await self.publisher.publish(
                 run, issue, work.workspace, work.target, changes, work.summary, work.fails

@@ -21,7 +21,9 @@ from typing import Any
 from claude_flow.engine.durable import DurableEngine
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.errors import ClaudeFlowError, EngineError
+from claude_flow.execution.lease import LEASE_FILE, FileLease
 from claude_flow.model.issue import IssueRef
+from claude_flow.model.lease import lease_seconds
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import AttemptStarted, RunEnded
 from claude_flow.ports import Steps
@@ -50,8 +52,12 @@ def main(place: dict[str, Any], log: Path, issues: list[str]) -> None:
     submit_times = place.pop("submit_times")
     directory = Path(place.pop("state_directory"))
     fatal: list[EngineError] = []
+    # Hosts that wait for one another very briefly could hold none.
+    lease = (
+        FileLease(directory / LEASE_FILE) if lease_seconds(place["host_timeout_seconds"]) else None
+    )
     engine = DurableEngine(
-        EngineSettings(clock=now, state_directory=directory, **place), fatal.append
+        EngineSettings(clock=now, state_directory=directory, **place), fatal.append, lease
     )
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 

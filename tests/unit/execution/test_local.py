@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claude_flow.errors import ExecutionError
+from claude_flow.errors import ExecutionError, LeaseLostError
+from claude_flow.execution.lease import FileLease, since_boot
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.model.events import Happening, Output
 from claude_flow.model.issue import IssueRef
@@ -56,12 +57,15 @@ def ignore(_: Progress) -> None:
     """Hear of progress and do nothing."""
 
 
-def execution_in(root: Path, *, stream_limit_bytes: int = 1_000_000) -> LocalExecution:
+def execution_in(
+    root: Path, *, stream_limit_bytes: int = 1_000_000, lease: FileLease | None = None
+) -> LocalExecution:
     settings = LocalSettings(
         runs_directory=root / "runs",
         grace_seconds=0.5,
         poll_seconds=0.02,
         stream_limit_bytes=stream_limit_bytes,
+        lease=lease,
     )
     return LocalExecution(settings, clock=lambda: datetime.now(UTC))
 
@@ -118,6 +122,22 @@ async def test_cancelled_twice_it_still_leaves_nothing(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
+        await run
+    assert alive_under(task.workspace) == []
+
+
+async def test_without_its_hosts_lease_it_ends_and_is_no_attempt(tmp_path: Path) -> None:
+    task = task_in(tmp_path)
+    lease = FileLease(tmp_path / "lease")
+    execution = execution_in(tmp_path, lease=lease)
+    with pytest.raises(LeaseLostError):
+        await execution.run(task, shell("echo up"), AMPLE, Lines(), ignore)
+    assert not has_said(tmp_path, "up")()
+    lease.renew(since_boot() + 600)
+    run = asyncio.create_task(execution.run(task, shell(STUBBORN), AMPLE, Lines(), ignore))
+    await until(has_said(tmp_path, "up"))
+    lease.revoke()
+    with pytest.raises(LeaseLostError, match="another may take its runs over"):
         await run
     assert alive_under(task.workspace) == []
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from claude_flow.execution.spec import AttemptResult, AttemptSpec
+from claude_flow.execution.lease import FileLease, since_boot
+from claude_flow.execution.spec import LEASE_LOST, AttemptResult, AttemptSpec
 
 
-def spec_of(tmp_path: Path, *argv: str, ends_with_stdin: bool = False) -> AttemptSpec:
+def spec_of(
+    tmp_path: Path, *argv: str, ends_with_stdin: bool = False, lease: Path | None = None
+) -> AttemptSpec:
     (tmp_path / "prompt").write_text("the prompt\n")
     return AttemptSpec(
         argv=argv,
@@ -25,6 +28,7 @@ def spec_of(tmp_path: Path, *argv: str, ends_with_stdin: bool = False) -> Attemp
         grace_seconds=2,
         stream_limit_bytes=1_000_000,
         ends_with_stdin=ends_with_stdin,
+        lease=None if lease is None else str(lease),
     )
 
 
@@ -93,6 +97,30 @@ def test_the_end_of_standard_input_ends_an_attempt_that_hangs_on_it(tmp_path: Pa
     agent = int(wait_for_line(program, spec.files.stdout))
     finish(program)  # closes its standard input
     assert AttemptResult.read(spec.files.result) == AttemptResult(128 + signal.SIGTERM, "orphaned")
+    assert not Path(f"/proc/{agent}").exists()
+
+
+@pytest.mark.parametrize("how", ["revoked", "run out", "deleted"])
+def test_without_its_hosts_lease_it_is_killed_at_once(tmp_path: Path, how: str) -> None:
+    """Also where it does not hear, and its daemon neither: another host waits for its end."""
+    lease = FileLease(tmp_path / "lease")
+    lease.renew(since_boot() + 600)
+    spec = spec_of(
+        tmp_path, "sh", "-c", "trap '' TERM; echo $$; while :; do sleep 1; done", lease=lease.path
+    )
+    program = start(spec.write())
+    agent = int(wait_for_line(program, spec.files.stdout))
+    assert program.poll() is None
+    match how:
+        case "revoked":
+            lease.revoke()
+        case "run out":
+            lease.renew(since_boot() + 0.1)
+        case "deleted":
+            lease.path.unlink()
+    finish(program)
+    result = AttemptResult.read(spec.files.result)
+    assert result == AttemptResult(128 + signal.SIGKILL, LEASE_LOST)
     assert not Path(f"/proc/{agent}").exists()
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from claude_flow.errors import ExecutionError, ProcessError
+from claude_flow.errors import ExecutionError, LeaseLostError, ProcessError
 from claude_flow.execution.event_log import EventPosition, RunEvents
+from claude_flow.execution.lease import LEASE_FILE, FileLease, since_boot
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.execution.units import UnitExecution
@@ -96,6 +97,13 @@ class Host:
             clock=self.clock,
             redact=lambda text: text.replace(SECRET, "***"),
         )
+
+    def share_the_engine(self) -> FileLease:
+        """Have other hosts that could take this one's runs; the lease is held."""
+        lease = FileLease(self.settings.units_directory / LEASE_FILE)
+        lease.renew(since_boot() + 600)
+        self.settings = replace(self.settings, lease=lease)
+        return lease
 
     @property
     def directory(self) -> Path:
@@ -194,6 +202,59 @@ async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
     ended = await host.run("echo anew", lines)
     assert (ended.exit_code, lines.lines) == (0, ["anew"])
     assert host.told() == ["started", "begun", "started", "anew", "result"]
+
+
+async def test_one_that_was_cut_short_for_want_of_the_lease_counts_as_none(host: Host) -> None:
+    lease = host.share_the_engine()
+    running = asyncio.create_task(host.run(WAITING, KEY="sk-secret"))
+    await until(host.says("begun"))
+    lease.revoke()
+    with pytest.raises(LeaseLostError, match="another may take its runs over"):
+        await running
+    assert host.units.running("*") == []
+    assert files_with(host.directory, "sk-secret") == []
+    with pytest.raises(LeaseLostError):
+        await host.run("echo too soon")
+    lease.renew(since_boot() + 600)
+    assert not await host.execution().is_begun(RUN, 1)
+    lines = Lines()
+    ended = await host.run("echo anew", lines)
+    assert (ended.exit_code, lines.lines) == (0, ["anew"])
+
+
+async def test_what_lost_the_lease_between_two_daemons_counts_as_none(host: Host) -> None:
+    lease = host.share_the_engine()
+    first = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    await cut_short(first)
+    lease.renew(since_boot() + 0.1)
+    await until(lambda: host.units.running("*") == [])
+    lease.renew(since_boot() + 600)
+    assert not await host.execution().is_begun(RUN, 1)
+    lines = Lines()
+    assert (await host.run("echo anew", lines)).exit_code == 0
+    assert lines.lines == ["anew"]
+
+
+async def test_a_daemon_that_was_away_for_too_long_ends_what_still_runs(host: Host) -> None:
+    lease = host.share_the_engine()
+    first = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    await cut_short(first)
+    # Seen by the daemon before the unit sees it: nobody wrote the lease's end down yet.
+    lease.revoke()
+    host.execution().end_orphans(lambda _: True)
+    assert host.units.running("*") == []
+    lease.renew(since_boot() + 600)
+    assert not await host.execution().is_begun(RUN, 1)
+
+
+async def test_an_agent_that_only_says_that_the_lease_was_lost_has_failed(host: Host) -> None:
+    host.share_the_engine()
+    result = host.root / "runs" / RUN / "1/result.json"
+    lie = json.dumps({"exit_code": 137, "stopped": "lease_lost", "left": []})
+    ended = await host.run(f"echo '{lie}' > {result}; kill -9 $PPID")
+    assert (ended.exit_code, ended.stopped) == (137, None)
 
 
 async def test_one_that_was_killed_with_its_watcher_tells_the_signal(host: Host) -> None:
@@ -310,8 +371,9 @@ async def test_a_hook_of_a_run_that_ended_is_not_forgotten_while_others_begin(ho
         command = AgentCommand(("sh", "-c", script), {"PATH": os.environ["PATH"]}, "", {})
         return await execution.run(task, command, AMPLE, Lines(), ignore)
 
-    hook = asyncio.create_task(run(RUN, f"until [ -e {host.root}/go ]; do sleep 0.02; done"))
-    await until(lambda: host.units.running("*"))
+    up, go = host.root / "up", host.root / "go"
+    hook = asyncio.create_task(run(RUN, f"touch {up}; until [ -e {go} ]; do sleep 0.02; done"))
+    await until(up.exists)
     assert (await run(other, "true")).exit_code == 0
-    (host.root / "go").touch()
+    go.touch()
     assert (await hook).exit_code == 0
