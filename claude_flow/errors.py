@@ -83,6 +83,10 @@ class WorkspaceError(ClaudeFlowError):
     """Git or the file system refused to prepare, read or clear a workspace."""
 
 
+class WorkspaceGoneError(WorkspaceError):
+    """What an agent worked in is not here: deleted, or on a host whose runs were taken over."""
+
+
 class WorkspaceUnreachableError(WorkspaceError):
     """The git server could not be reached or broke off. Trying again later may help."""
 

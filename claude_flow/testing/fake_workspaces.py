@@ -15,7 +15,12 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from claude_flow.errors import CommittedFileError, PushRejectedError, WorkspaceError
+from claude_flow.errors import (
+    CommittedFileError,
+    PushRejectedError,
+    WorkspaceError,
+    WorkspaceGoneError,
+)
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Changes, Workspace
 
@@ -117,6 +122,8 @@ class FakeWorkspaces:
     ) -> Changes | None:
         """See ``ports.Workspaces``."""
         self._maybe_fail("collect")
+        if not workspace.path.is_dir():
+            raise WorkspaceGoneError(f"the workspace {workspace.path} is gone")
         before = self.server.commits[workspace.base]
         after = _content(workspace.path)
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}

@@ -14,7 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from claude_flow import journal
-from claude_flow.errors import ClaudeFlowError, EngineError, NotFoundError, WorkflowFileError
+from claude_flow.errors import (
+    ClaudeFlowError,
+    EngineError,
+    NotFoundError,
+    WorkflowFileError,
+    WorkspaceGoneError,
+)
 from claude_flow.model.failures import FailureKind, ModelFailure
 from claude_flow.model.issue import Issue
 from claude_flow.model.retries import GiveUp, RetryPolicy, TryAgain, after_attempt
@@ -147,6 +153,10 @@ class AttemptRunner:
                 )
             except EngineError:
                 raise
+            except WorkspaceGoneError as error:
+                # As where this host took over what another one had worked on: once more, here.
+                _log.error("%s", error)
+                return self._end(work, Reason.AGENT_FAILED, self.redact(str(error)))
             except ClaudeFlowError as error:
                 return self._failed(error, work)
             return self._end(work, published.reason, published.detail, published.pull_request)

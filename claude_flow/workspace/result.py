@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from claude_flow.errors import WorkspaceError
+from claude_flow.errors import WorkspaceGoneError
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Changes, Workspace
 from claude_flow.workspace.agent_repository import (
@@ -51,9 +51,9 @@ class Collector:
     ) -> Changes | None:
         """The workspace's content as a commit on the agent's own commits or on the base."""
         if workspace.path.is_symlink() or not workspace.path.is_dir():
-            raise WorkspaceError(
+            raise WorkspaceGoneError(
                 f"the workspace {workspace.path} is gone or is no directory any more",
-                hint="the agent or somebody else moved it; ask for a new run",
+                hint="the agent or somebody else moved it, or it was made on another host",
             )
         await self._tame(workspace.path)
         await self._make_trusted(where, mirror, workspace.base)

@@ -11,7 +11,12 @@ from typing import Protocol
 
 import pytest
 
-from claude_flow.errors import CommittedFileError, PushRejectedError, WorkspaceError
+from claude_flow.errors import (
+    CommittedFileError,
+    PushRejectedError,
+    WorkspaceError,
+    WorkspaceGoneError,
+)
 from claude_flow.execution.processes import ProcessRunner
 from claude_flow.model.issue import Repository
 from claude_flow.ports import Workspaces
@@ -326,7 +331,7 @@ async def test_removing_is_fine_again_and_before(case: Case) -> None:
     await case.workspaces.remove("never-was")
 
     assert not workspace.path.exists()
-    with pytest.raises(WorkspaceError, match="gone"):
+    with pytest.raises(WorkspaceGoneError, match="gone"):
         await case.workspaces.collect(workspace, WIDGETS, message="m", at=AT)
 
 

@@ -21,6 +21,7 @@ from claude_flow.errors import (
     RejectedError,
     TokenRefusedError,
     WorkspaceError,
+    WorkspaceGoneError,
     WorkspaceUnreachableError,
 )
 from claude_flow.execution.processes import ProcessRunner
@@ -405,6 +406,16 @@ def test_a_broken_workspace_is_tried_again(scene: Scene) -> None:
         Reason.PULL_REQUEST_OPENED,
     ]
     assert run.attempts[0].exit_code is None
+
+
+def test_work_that_was_done_on_a_lost_host_is_done_again(scene: Scene) -> None:
+    """Its workspace is not there where the run was taken over and would be published."""
+    scene.workspaces.fail_next("collect", WorkspaceGoneError("the workspace is gone"))
+    run = scene.ended(scene.submitted())
+    assert [attempt.reason for attempt in run.attempts] == [
+        Reason.AGENT_FAILED,
+        Reason.PULL_REQUEST_OPENED,
+    ]
 
 
 def test_an_agents_last_words_are_told(scene: Scene) -> None:
