@@ -33,13 +33,13 @@ molecule: ## the role, on a real systemd in containers
 	@tools/setup.sh dev
 	tools/molecule.sh default invalid_config uninstall
 
-vm: ## the role on a virtual machine: memory limits, reboots, power cuts
+vm: ## the role on virtual machines, Debian 12 and 13: memory limits, reboots, power cuts
 	@tools/setup.sh vm
-	tools/molecule.sh vm
+	MOLECULE_TARGETS=bookworm tools/molecule.sh vm
+	MOLECULE_TARGETS=trixie tools/molecule.sh vm
 
-nightly: ## what takes too long for each change: an upgrade, a virtual machine, every wall of the sandbox, a hundred thousand cases a property
-	@tools/setup.sh vm
-	tools/molecule.sh upgrade hardening vm
+nightly: vm ## what takes too long for each change: an upgrade, virtual machines, every wall of the sandbox, a hundred thousand cases a property
+	tools/molecule.sh upgrade hardening
 	CONFIG_PROPERTY_CASES=100000 .venv/bin/pytest -n 4 --timeout 0 tests/unit/config/test_properties.py
 
 bench: ## measure against peers
