@@ -2,7 +2,8 @@
 
 A stand-in GitHub, real git, real SQLite, a quick ``command`` agent. Every third attempt fails
 and is tried again. Exits with 1 if memory or open files grew by 5 % or more between the end of
-the warm-up and the end.
+the warm-up and the end. The warm-up fills what grows up to a bound and stays: pools of threads,
+each with its connection to GitHub, and pools of database connections, each with its cache.
 """
 
 from __future__ import annotations
@@ -65,15 +66,16 @@ class Growth:
 def main() -> int:
     """Work, look, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--attempts", type=int, default=200)
-    parser.add_argument("--warm-up", type=int, default=20, help="attempts before the first look")
+    parser.add_argument("--attempts", type=int, default=200, help="after the warm-up")
+    parser.add_argument("--warm-up", type=int, default=60, help="attempts before the first look")
     parser.add_argument("--minutes", type=float, default=20, help="the longest it may take")
     parser.add_argument("--json", action="store_true", help="print all looks as JSON")
     wish = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         root = Path(directory)
         with World(root / "world") as world, Installation(root / "host", world) as installation:
-            looks = soak(installation, wish.attempts, wish.minutes * 60)
+            world.server.limits.limit = sys.maxsize  # an hour's requests are spent in minutes here
+            looks = soak(installation, wish.warm_up + wish.attempts, wish.minutes * 60)
     growths = judge(looks, wish.warm_up)
     if wish.json:
         print(json.dumps([asdict(look) for look in looks]))
