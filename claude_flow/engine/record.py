@@ -126,6 +126,11 @@ class RunRecord:
             raise _unknown(run_id)
         return int(row.attempt)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database to read, be it out of reach now."""
+        return self._database.exists
+
     def get(self, run_id: str) -> Run | None:
         """The run, or None. Raises EngineError."""
         if not self._database.exists:

@@ -24,7 +24,7 @@ def doctor(session: Session, *, as_json: bool, credentials_directory: Path = CRE
     session = _with_credentials(session, credentials_directory)
     session.config.require_startable(credential=False)
     findings: list[Finding] = []
-    for finding in _examine(session):
+    for finding in _examine(session, sees_secrets=_sees_secrets(session, credentials_directory)):
         findings.append(finding)
         if not as_json:
             _say_finding(finding)
@@ -43,14 +43,18 @@ def _with_credentials(session: Session, directory: Path) -> Session:
     return Session(session.config_path, environ)
 
 
-def _examine(session: Session) -> Iterator[Finding]:
+def _sees_secrets(session: Session, directory: Path) -> bool:
+    return "CREDENTIALS_DIRECTORY" in session.environ or not directory.exists()
+
+
+def _examine(session: Session, *, sees_secrets: bool) -> Iterator[Finding]:
     config, environ = session.config, session.environ
     yield from configuration.check(config, environ)
     yield from told("git", lambda: programs.check_git(config, environ))
     yield from told("agent", lambda: programs.check_agent(config, environ))
     yield from told("sandbox", lambda: programs.check_sandbox(config, environ))
     yield from host.check(config)
-    yield from told("database", lambda: database.check(config))
+    yield from told("database", lambda: database.check(config, sees_secrets=sees_secrets))
     yield from told("github", lambda: github.check(config))
     manager = ServiceManager(config, environ=environ)
     yield from systemd.check(config, manager.status(journal_lines=0))

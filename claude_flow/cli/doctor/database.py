@@ -11,11 +11,24 @@ from claude_flow.cli.doctor.finding import Finding, Grade
 from claude_flow.config import ConfigManager
 
 
-def check(config: ConfigManager) -> Iterator[Finding]:
-    """Open it and read of it. Raises EngineError where that fails."""
-    where = place(config.get("engine.database_url"), Path(config.get("service.state_directory")))
+def check(config: ConfigManager, *, sees_secrets: bool = True) -> Iterator[Finding]:
+    """Open it and read of it. Raises EngineError where that fails.
+
+    ``sees_secrets`` is whether this user would see the address of a shared database.
+    """
+    url, state = config.get("engine.database_url"), Path(config.get("service.state_directory"))
+    record = open_record(config)
+    if url is None and not sees_secrets and not record.exists:
+        yield Finding(
+            "database",
+            Grade.WARN,
+            f"{state} has none, and the address of another is hidden from this user",
+            "try it with sudo; else the finding 'health' tells whether the daemon's works",
+        )
+        return
+    where = place(url, state)
     try:
-        runs = open_record(config).runs(limit=1)
+        runs = record.runs(limit=1)
     except PermissionError:
         text = f"{where} may not be read by this user"
         yield Finding("database", Grade.WARN, text, "try it with sudo")

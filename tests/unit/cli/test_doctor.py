@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from claude_flow.bootstrap import open_record
 from claude_flow.cli.doctor import configuration, database, github, host, programs, systemd
 from claude_flow.cli.doctor.finding import Finding, Grade, told
 from claude_flow.cli.doctor.programs import Said
+from claude_flow.config import ConfigManager
 from claude_flow.errors import GitHubError
 from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings, Trial
 from claude_flow.model.issue import Repository
@@ -254,3 +257,17 @@ def test_git_lfs(said: Said | None, expected: Grade) -> None:
     finding = programs.judge_git_lfs(said)
     assert finding.grade is expected
     assert (finding.hint is None) == (expected is Grade.FINE)
+
+
+@pytest.mark.parametrize("sees_secrets", [True, False])
+def test_a_database_that_is_hidden_is_not_taken_for_an_empty_one(
+    tmp_path: Path, *, sees_secrets: bool
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"service": {"state_directory": str(tmp_path)}}), encoding="utf-8")
+    config = ConfigManager.load(path, environ={})
+    (finding,) = database.check(config, sees_secrets=sees_secrets)
+    assert (finding.grade is Grade.WARN) is not sees_secrets
+    open_record(config).prepare()
+    (finding,) = database.check(config, sees_secrets=False)
+    assert finding.text == f"SQLite in {tmp_path} can be read and holds no run yet"
