@@ -78,3 +78,9 @@ def test_inventories_have_the_group_that_the_playbook_deploys_to(given: dict[str
     (play,) = yaml.safe_load((ROOT / "ansible" / "site.yml").read_text(encoding="utf-8"))
     assert list(given) == [play["hosts"]]
     assert given["claude_flow"]["hosts"]
+
+
+def test_hosts_are_deployed_to_one_after_the_other_by_the_name_that_the_page_says() -> None:
+    (play,) = yaml.safe_load((ROOT / "ansible" / "site.yml").read_text(encoding="utf-8"))
+    (name,) = re.findall(r"-e (claude_flow_\w+)=1 ", PAGE.read_text(encoding="utf-8"))
+    assert re.match(rf"{{{{ {name} \|", play["serial"])
