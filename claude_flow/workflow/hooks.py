@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from claude_flow.errors import ClaudeFlowError, HookError
+from claude_flow.errors import ClaudeFlowError, EngineError, HookError
 from claude_flow.ports import AgentTask
 from claude_flow.workflow.commands import Commands, Failed
 from claude_flow.workflow_file import Hooks
@@ -42,7 +42,7 @@ async def around(
     """The work with its hooks before and after; the latter also if it failed or was cancelled.
 
     Not if it was cut short while the run ``is_cancelled`` not: then the daemon ends, and the
-    next one goes on. Raises HookError if a hook before it fails.
+    next one goes on, or another host does. Raises HookError if a hook before it fails.
     """
     for name, part in _BEFORE.items():
         failed = await _run(commands, task, part, hooks, getattr(hooks, name))
@@ -53,6 +53,8 @@ async def around(
             )
     try:
         done = await work()
+    except EngineError:
+        raise
     except ClaudeFlowError:
         await _run_whatever_comes(commands, task, _AFTER_RUN, hooks, hooks.after_run)
         raise
@@ -82,6 +84,8 @@ async def _run_whatever_comes(
 ) -> None:
     try:
         await _run(commands, task, part, hooks, script)  # a failure is in the log already
+    except EngineError:
+        raise
     except ClaudeFlowError as error:
         _log.warning("%s of %s could not be run: %s", part, task.run_id, error)
 

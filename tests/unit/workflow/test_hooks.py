@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from claude_flow.errors import EngineError, LeaseLostError
 from claude_flow.model.retries import RetryPolicy
-from claude_flow.model.run import Reason
+from claude_flow.model.run import Reason, RunState
 from claude_flow.ports import AgentTask
 from claude_flow.testing.daemon_process import until
 from claude_flow.testing.fake_execution import Edit, Pause, Say, Scenario
@@ -97,6 +98,32 @@ def test_what_is_cut_short_by_the_daemons_end_has_none(scene: Scene) -> None:
     until(lambda: "agent" in parts(scene), lambda: f"the agent in {parts(scene)}", 30)
     scene.engine.close(grace_seconds=0)
     assert parts(scene) == PARTS[:3]
+
+
+def test_what_is_cut_short_for_want_of_the_hosts_lease_has_none(scene: Scene) -> None:
+    play(scene, {})
+    played = scene.play
+
+    def lose(task: AgentTask) -> Scenario:
+        if task.part == "agent":
+            raise LeaseLostError("another host may have it")
+        return played(task)
+
+    scene.play = lose
+    run = scene.submitted()
+    until(lambda: is_fatal(scene), "the daemon's end", 30)
+    assert parts(scene) == PARTS[:3]
+    found = scene.engine.get(run.id)
+    assert found is not None
+    assert (found.state, found.attempts[-1].reason) == (RunState.RUNNING, None)
+
+
+def is_fatal(scene: Scene) -> bool:
+    try:
+        scene.engine.check()
+    except EngineError:
+        return True
+    return False
 
 
 def test_a_time_out_has_the_one_after_it(scene: Scene) -> None:
