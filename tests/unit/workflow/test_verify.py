@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
+
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Reason
 from claude_flow.ports import AgentTask
@@ -15,6 +17,8 @@ from tests.unit.workflow.test_attempt import OPERATOR, WIDGETS, Scene, scene
 __all__ = ["scene"]
 
 FAILS = Scenario((Say("2 tests failed, hunter2"), Say("@maria fixes #3 ```")), exit_code=3)
+BEGINS = Say('{"type": "system", "subtype": "init", "session_id": "s-1"}')
+RESULT = Say('{"type": "result", "subtype": "success", "is_error": false, "num_turns": 2}')
 PASSES = Scenario((Say("all fine"),))
 
 
@@ -49,9 +53,7 @@ def test_checks_that_pass_let_a_change_through(scene: Scene) -> None:
 
 def test_what_fails_goes_back_to_the_agent(scene: Scene) -> None:
     verify(scene, "make test")
-    begins = Say('{"type": "system", "subtype": "init", "session_id": "s-1"}')
-    result = Say('{"type": "result", "subtype": "success", "is_error": false, "num_turns": 2}')
-    agent = Scenario((begins, Edit("greeting.txt", "Helo\n"), result))
+    agent = Scenario((BEGINS, Edit("greeting.txt", "Helo\n"), RESULT))
     play(scene, {"agent": agent, "agent-2": agent, "verify-1-1": FAILS, "verify-2-1": PASSES})
     run = scene.ended(scene.submitted())
     assert run.reason is Reason.PULL_REQUEST_OPENED
@@ -67,6 +69,29 @@ def test_what_fails_goes_back_to_the_agent(scene: Scene) -> None:
     assert run.usage.turns == 4
     (pull,) = scene.people.pull_requests(WIDGETS)
     assert "tests failed" not in pull.body
+
+
+@pytest.mark.parametrize(
+    ("template", "is_told_as_it_says"),
+    [
+        ("Do {{ issue.title }}.{% if feedback %} Mend {{ feedback }}{% endif %}", True),
+        ("Do.", False),
+    ],
+)
+def test_a_session_is_told_what_failed_as_the_repository_says(
+    scene: Scene, template: str, *, is_told_as_it_says: bool
+) -> None:
+    scene.workspaces.server.seed(WIDGETS, {OPERATOR.path: template})
+    verify(scene, "make test")
+    agent = Scenario((BEGINS, Edit("greeting.txt", "Helo\n"), RESULT))
+    play(scene, {"agent": agent, "agent-2": agent, "verify-1-1": FAILS, "verify-2-1": PASSES})
+    assert scene.ended(scene.submitted()).reason is Reason.PULL_REQUEST_OPENED
+    first, _, second, _ = scene.execution.tasks
+    assert first.prompt.startswith("Do")
+    assert second.resume is not None
+    assert "2 tests failed" in second.resume.prompt
+    assert second.resume.prompt.startswith("Do Greet. Mend ") is is_told_as_it_says
+    assert ("do not weaken the checks" in second.resume.prompt) is not is_told_as_it_says
 
 
 def test_after_all_rounds_a_draft_says_what_fails(scene: Scene) -> None:
