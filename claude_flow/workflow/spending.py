@@ -12,7 +12,7 @@ from claude_flow.model.run import Reason
 from claude_flow.ports import AgentOutput, ProcessEnded, Progress, Stop, Verdict
 
 # A bound for the agent itself has to be more than nothing.
-_LEAST_USD = 0.01
+_LEAST_USD = 0.0001
 _WORK = SessionStarted | Text | ToolUse
 # Decided before the money was looked at.
 _OTHER_STOPS = {Stop.TIMED_OUT, Stop.STALLED, Stop.OUT_OF_MEMORY}
