@@ -100,6 +100,9 @@ class LocalExecution:
         """Never: an agent ends with the daemon that started it. See ``ports.Execution``."""
         return False
 
+    async def end(self, run_id: str, attempt: int) -> None:
+        """Nothing: see ``is_begun`` and ``ports.Execution``."""
+
     async def run(
         self,
         task: AgentTask,

@@ -63,6 +63,10 @@ class UnitExecution:
         """See ``ports.Execution``. Raises ExecutionError if systemd cannot be asked."""
         return await asyncio.to_thread(self._recall, instance_of(run_id, attempt, part)) is not None
 
+    async def end(self, run_id: str, attempt: int) -> None:
+        """Stop the units of the attempt and forget them. See ``ports.Execution``."""
+        await whole(lambda: self._end(run_id, attempt))
+
     async def run(
         self,
         task: AgentTask,
@@ -140,6 +144,17 @@ class UnitExecution:
                 self._control.stop(instance)
                 self._control.directories.of(instance).remove()
         self._forget(is_wanted)
+
+    def _end(self, run_id: str, attempt: int) -> None:
+        for instance, directory in list(self._control.directories.all()):
+            record = directory.recall()
+            if record is None or (record.run_id, record.attempt) != (run_id, attempt):
+                continue
+            if is_up(self._control.state(instance)):
+                _log.warning("stopping %s", unit_of(instance))
+                self._control.stop(instance)
+            self._control.forget_failure(instance)
+            directory.remove()
 
     def _recall(self, instance: str) -> UnitRecord | None:
         """The record of an execution that runs or ended by itself; None if there was none.

@@ -196,6 +196,13 @@ class Execution(Protocol):
         """
         ...
 
+    async def end(self, run_id: str, attempt: int) -> None:
+        """End what an earlier daemon started of this attempt; nothing of it ``is_begun`` then.
+
+        Raises ExecutionError if something of it cannot be ended.
+        """
+        ...
+
     async def run(
         self,
         task: AgentTask,

@@ -93,6 +93,10 @@ class FakeExecution:
         """Whether it is in ``begun``. See ``ports.Execution``."""
         return (run_id, attempt, part) in self.begun
 
+    async def end(self, run_id: str, attempt: int) -> None:
+        """Nothing is in ``begun`` of it any more. See ``ports.Execution``."""
+        self.begun = {key for key in self.begun if key[:2] != (run_id, attempt)}
+
     async def run(
         self,
         task: AgentTask,

@@ -102,7 +102,8 @@ class FakeWorkspaces:
 
     async def find(self, run_id: str) -> Workspace | None:
         """See ``ports.Workspaces``."""
-        return self._prepared.get(run_id)
+        workspace = self._prepared.get(run_id)
+        return workspace if workspace is not None and workspace.path.is_dir() else None
 
     async def committed_file(
         self, repository: Repository, branch: str, path: str, *, max_bytes: int

@@ -111,11 +111,24 @@ class Worker:
         )
 
     async def _begun(self, run: Run) -> Workspace | None:
-        """The workspace that an earlier daemon started something of this attempt in, if any."""
+        """The workspace that an earlier daemon started something of this attempt in, if any.
+
+        Raises WorkspaceError, once nothing works in it any more, if there is no such workspace.
+        """
         for part in (AGENT_PART, *hooks.FIRST_PARTS):
             if await self.execution.is_begun(run.id, run.attempt, part):
-                return await self.workspaces.find(run.id)
-        return None
+                break
+        else:
+            return None
+        workspace = await self.workspaces.find(run.id)
+        if workspace is None or not workspace.path.is_dir():
+            await self.execution.end(run.id, run.attempt)
+            raise WorkspaceError(
+                f"the workspace of {run.id} is gone, so what worked in it was ended",
+                hint="somebody deleted it, or what the service noted of it in "
+                f"{self.runs_directory / run.id}",
+            )
+        return workspace
 
     async def max_attempts(self, run: Run) -> int | None:
         """How often the run is tried at most, as its repository says now; None if it cannot."""

@@ -292,6 +292,20 @@ async def test_a_helper_that_was_killed_for_want_of_memory_says_so(host: Host) -
         await running
 
 
+async def test_an_attempt_that_is_ended_is_begun_no_more(host: Host) -> None:
+    first = asyncio.create_task(host.run(WAITING))
+    await until(host.says("begun"))
+    await cut_short(first)
+    await host.execution().end(RUN, 2)
+    assert host.units.running("*") == [UNIT], "another attempt's end is not its own"
+    await host.execution().end(RUN, 1)
+    assert host.units.running("*") == []
+    assert not await host.execution().is_begun(RUN, 1)
+    lines = Lines()
+    ended = await host.run("echo anew", lines)
+    assert (ended.exit_code, lines.lines) == (0, ["anew"])
+
+
 async def test_a_run_that_nobody_wants_any_more_is_stopped(host: Host) -> None:
     running = asyncio.create_task(host.run(WAITING))
     await until(host.says("begun"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -160,6 +161,38 @@ def test_a_repositorys_file_may_say_what_to_run(scene: Scene) -> None:
     scene.ended(scene.submitted())
     assert parts(scene) == ["hook-before-run", "agent"]
     assert scene.execution.commands[0].argv[-1] == "exec 2>&1\necho one\necho two\n"
+
+
+@pytest.mark.parametrize("part", PARTS[:3])
+def test_an_attempt_whose_workspace_was_lost_is_ended_and_judged(scene: Scene, part: str) -> None:
+    play(scene, {"hook-before-run": Scenario((Pause(),))})
+    run = scene.submitted()
+    until(lambda: "hook-before-run" in parts(scene), lambda: f"the hook in {parts(scene)}", 30)
+    scene.engine.close(grace_seconds=0)
+
+    scene.execution.begun.add((run.id, 1, part))
+    shutil.rmtree(scene.execution.tasks[0].workspace)
+    play(scene, {})
+    scene.operator = replace(scene.operator, numbers=OPERATOR.numbers)
+    scene.launch()
+    ended = scene.ended(run)
+    assert scene.execution.begun == set()
+    assert [one.reason for one in ended.attempts] == [
+        Reason.AGENT_FAILED,
+        Reason.PULL_REQUEST_OPENED,
+    ]
+
+
+def test_a_lost_workspace_is_told_on_the_issue(scene: Scene) -> None:
+    play(scene, {"hook-before-run": Scenario((Pause(),))})
+    run = scene.submitted()
+    until(lambda: "hook-before-run" in parts(scene), lambda: f"the hook in {parts(scene)}", 30)
+    scene.engine.close(grace_seconds=0)
+    scene.execution.begun.add((run.id, 1, "agent"))
+    shutil.rmtree(scene.execution.tasks[0].workspace)
+    scene.launch()
+    assert scene.ended(run).reason is Reason.ATTEMPTS_EXHAUSTED
+    assert "is gone, so what worked in it was ended" in scene.comment
 
 
 @pytest.mark.parametrize("part", PARTS[:3])
