@@ -306,6 +306,12 @@ def end_orphans(parts: Parts) -> None:
         parts.units.end_orphans(partial(_is_wanted, open_record(parts.config)))
 
 
+def warn_of_limits(parts: Parts) -> None:
+    """Say in the log where attempts are not limited as the configuration wants it. Blocks."""
+    if parts.units is not None:
+        parts.units.warn_of_limits(settings.unit_limits(parts.config))
+
+
 def space_watch(config: ConfigManager) -> SpaceWatch:
     """Watches the disks that runs write to."""
     return SpaceWatch(

@@ -13,6 +13,7 @@ from claude_flow.engine.host import host_id
 from claude_flow.engine.record import RunRecord
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings
+from claude_flow.execution.unit_limits import UnitLimits
 from claude_flow.github import Login
 from claude_flow.model.breaker import BreakerPolicy
 from claude_flow.model.budgets import Budgets, daily_budgets, day_of
@@ -121,6 +122,15 @@ def sandbox_settings(config: ConfigManager, environ: Mapping[str, str]) -> Sandb
         writable=tuple(map(Path, config.get("execution.writable_paths"))),
         hidden=tuple(_own_files(config, environ)),
         search_path=environ.get("PATH") or _SYSTEM_PATH,
+    )
+
+
+def unit_limits(config: ConfigManager) -> UnitLimits:
+    """What an attempt of the systemd backend may use."""
+    return UnitLimits(
+        memory_max_bytes=config.get("execution.memory_max_bytes"),
+        cpu_quota_percent=config.get("execution.cpu_quota_percent"),
+        tasks_max=config.get("execution.tasks_max"),
     )
 
 

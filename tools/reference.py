@@ -105,7 +105,7 @@ def _setting(setting: Setting) -> str:
         f"- Allowed: {setting.expected}",
         f"- Example: {', '.join(_json(example) for example in spec['examples'])}",
         f"- Variable: `{setting.variable}`",
-        f"- A change: {'applies on reload' if setting.is_live else 'needs a restart'}",
+        f"- A change: {setting.cure.told}",
     ]
     lines += [f"- {note}" for note in _notes(setting)]
     return "\n".join(lines) + "\n"

@@ -121,7 +121,7 @@ def explain(session: Session, key: str, *, as_json: bool) -> None:
             ("variable", setting.variable),
             ("default", _text(setting.default)),
             ("expected", setting.expected),
-            ("a change", "applies on reload" if setting.is_live else "needs a restart"),
+            ("a change", setting.cure.told),
             ("meaning", setting.spec["description"]),
         ]
     )
@@ -198,10 +198,7 @@ def diff(session: Session, *, as_json: bool) -> None:
     if as_json:
         say_json({"differences": [difference.to_json() for difference in found]})
     elif found:
-        rows = [
-            (d.key, _text(d.running), _text(d.files), "reload" if d.is_live else "restart")
-            for d in found
-        ]
+        rows = [(d.key, _text(d.running), _text(d.files), d.needs) for d in found]
         say_table(("KEY", "RUNNING", "FILES", "NEEDS"), rows)
     else:
         say("the daemon runs with what its files say")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from claude_flow.config.building import Demands, build
-from claude_flow.config.schema import Schema, config_schema
+from claude_flow.config.schema import Cure, Schema, config_schema
 from claude_flow.config.secret import Secret
 from claude_flow.config.snapshot import Explanation, Snapshot
 from claude_flow.config.sources import Sources, config_file
@@ -130,7 +130,7 @@ class ConfigManager:
 
     def needs_restart(self, changed: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the changed keys that take effect only after a restart."""
-        return tuple(key for key in changed if not self.schema.settings[key].is_live)
+        return tuple(key for key in changed if self.schema.settings[key].cure is Cure.RESTART)
 
     def require_startable(self, *, credential: bool = True) -> None:
         """Raise ConfigError unless the daemon could start with it; so do reloads from now on.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from claude_flow.config.errors import ConfigFileError
 from claude_flow.config.parsing import JsonFaultError, parse
+from claude_flow.config.schema import Cure
 from claude_flow.config.secret import FileFaultError, MissingFileError, read_text
 from claude_flow.config.snapshot import Snapshot
 from claude_flow.config.writing import write_document
@@ -33,7 +34,7 @@ class RunningRecord:
     def take_over(self, snapshot: Snapshot) -> None:
         """Write it anew after a reload: what needs a restart stays as it was."""
         for key, setting in snapshot.schema.settings.items():
-            if setting.is_live:
+            if setting.cure is not Cure.RESTART:
                 self._entries[key] = _entry(snapshot, key)
         self.write()
 
@@ -50,12 +51,11 @@ class Difference:
     key: str
     running: Any
     files: Any
-    is_live: bool
+    needs: Cure
 
     def to_json(self) -> dict[str, Any]:
         """The difference as JSON."""
-        cure = "reload" if self.is_live else "restart"
-        return {"key": self.key, "running": self.running, "files": self.files, "needs": cure}
+        return asdict(self)
 
 
 def read_running(directory: Path) -> Mapping[str, Any] | None:
@@ -85,5 +85,5 @@ def differences(running: Mapping[str, Any], files: Snapshot) -> list[Difference]
         if entry is None or setting.is_secret or entry["layer"] in _NOT_FROM_FILES:
             continue
         if entry["value"] not in (files.get(key), MASK):
-            found.append(Difference(key, entry["value"], files.get(key), setting.is_live))
+            found.append(Difference(key, entry["value"], files.get(key), setting.cure))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,24 @@ from typing import Any
 import jsonschema_rs
 
 PREFIX = "CLAUDE_FLOW_"
+
+
+class Cure(StrEnum):
+    """What has to be done for a change of a setting to take effect."""
+
+    RELOAD = "reload"
+    RESTART = "restart"
+    PLAYBOOK = "playbook"
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        if self is Cure.RELOAD:
+            return "applies on reload"
+        return "needs a restart" if self is Cure.RESTART else "needs the playbook"
+
+
+_CURES = {"live": Cure.RELOAD, "restart": Cure.RESTART, "playbook": Cure.PLAYBOOK}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +78,9 @@ class Setting:
         return self.spec.get("x-file-holds")
 
     @property
-    def is_live(self) -> bool:
-        """Whether a change applies on reload, without a restart."""
-        return bool(self.spec["x-reload"] == "live")
+    def cure(self) -> Cure:
+        """What a change of it needs to take effect."""
+        return _CURES[self.spec["x-reload"]]
 
     @property
     def credential(self) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from claude_flow import journal
-from claude_flow.bootstrap import Parts, end_orphans, wire
+from claude_flow.bootstrap import Parts, end_orphans, warn_of_limits, wire
 from claude_flow.config import ConfigError, ConfigFileError, ConfigManager, RunningRecord
 from claude_flow.daemon.http import create_app
 from claude_flow.daemon.http_guard import ApiToken
@@ -79,6 +79,7 @@ class Daemon:
         self._parts.agent().check()
         self._parts.sandbox.check()
         await asyncio.to_thread(end_orphans, self._parts)
+        await asyncio.to_thread(warn_of_limits, self._parts)
         await asyncio.to_thread(self._parts.engine.launch, self._parts.attempts)
         try:
             with self._signals():
@@ -148,6 +149,7 @@ class Daemon:
         restart = self._config.needs_restart(changed)
         if restart:
             _log.warning("these take effect only after a restart: %s", ", ".join(restart))
+        await asyncio.to_thread(warn_of_limits, self._parts)
         journal.redactor.add(*self._config.snapshot().secrets())
         journal.set_level(self._config.get("service.log_level"))
         self._follow_configuration()

@@ -22,7 +22,8 @@ from claude_flow.execution.unit_files import (
     UnitRecord,
     unit_of,
 )
-from claude_flow.ports import AgentPlaces, AttemptUnits, Limits, Stop, UnitState
+from claude_flow.execution.unit_limits import TEMPLATE_PROBE
+from claude_flow.ports import AgentPlaces, AttemptUnits, Limits, Stop, UnitState, UnitUsage
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -88,6 +89,10 @@ class UnitControl:
     def state(self, instance: str) -> UnitState:
         """How the unit stands."""
         return self._asked(lambda: self._units.state(unit_of(instance)))
+
+    def limits(self) -> UnitUsage:
+        """What a unit of the template would be allowed."""
+        return self._asked(lambda: self._units.usage(TEMPLATE_PROBE))
 
     def running(self) -> list[str]:
         """The instances that are up."""

@@ -15,6 +15,7 @@ from claude_flow.execution.preparation import write_agent_files
 from claude_flow.execution.spec import LEASE_LOST, AttemptFiles, AttemptResult
 from claude_flow.execution.unit_control import Job, UnitControl, is_up, whole
 from claude_flow.execution.unit_files import NO_ATTEMPT, UnitEnd, UnitRecord, instance_of, unit_of
+from claude_flow.execution.unit_limits import LIMITS_HINT, UnitLimits, differing
 from claude_flow.journal import redactor
 from claude_flow.ports import (
     AGENT_PART,
@@ -144,6 +145,16 @@ class UnitExecution:
                 self._control.stop(instance)
                 self._control.directories.of(instance).remove()
         self._forget(is_wanted)
+
+    def warn_of_limits(self, wanted: UnitLimits) -> None:
+        """Say in the log where attempts' units have other limits. Blocks."""
+        try:
+            found = differing(wanted, self._control.limits())
+        except ExecutionError as error:
+            _log.warning("cannot see the limits of attempts' units: %s", error)
+            return
+        for difference in found:
+            _log.warning("%s: %s", difference, LIMITS_HINT)
 
     def _end(self, run_id: str, attempt: int) -> None:
         for instance, directory in list(self._control.directories.all()):

@@ -98,6 +98,10 @@ class AttemptUnits(Protocol):
         """The names of the units that run, begin or end and match: ``claude-flow-run@*``."""
         ...
 
+    def usage(self, unit: str) -> UnitUsage:
+        """What it uses now and may use; of a unit that does not run, only its limits."""
+        ...
+
 
 class ServiceUnits(AttemptUnits, Protocol):
     """Service units of this host. Every method blocks and may raise ServiceError.
@@ -127,10 +131,6 @@ class ServiceUnits(AttemptUnits, Protocol):
         self, unit: str, *, signal: int, whom: str = "all", timeout_seconds: float = 30
     ) -> None:
         """Send a signal to its ``all`` or its ``main`` process."""
-        ...
-
-    def usage(self, unit: str) -> UnitUsage:
-        """What it uses now; all None for a unit that does not run."""
         ...
 
     def backs_off(self, unit: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from claude_flow.errors import ServiceError
-from claude_flow.ports import UnitState
+from claude_flow.ports import UnitState, UnitUsage
 
 _PREFIX = "claude-flow-run@"
 _SUFFIX = ".service"
@@ -29,16 +29,18 @@ class _Unit:
     ran_out_of_memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FakeUnits:
     """Implements ``ports.AttemptUnits``.
 
     ``units_directory`` and ``seen_at`` are as in ``UnitSettings``; the latter becomes a link, so
-    one unit has to be under way before the next is started. ``starts`` are those that were.
+    one unit has to be under way before the next is started. ``limits`` are every unit's, ``starts``
+    those that were.
     """
 
     units_directory: Path
     seen_at: Path
+    limits: UnitUsage = field(default_factory=UnitUsage)
     starts: list[str] = field(default_factory=list)
     _units: dict[str, _Unit] = field(default_factory=dict)
 
@@ -114,6 +116,10 @@ class FakeUnits:
             status_text=None,
             active_since=None,
         )
+
+    def usage(self, unit: str) -> UnitUsage:  # noqa: ARG002 - the port's
+        """Its limits."""
+        return self.limits
 
     def running(self, pattern: str) -> list[str]:
         """The units that are up and match."""

@@ -8,41 +8,48 @@ from collections.abc import Iterator
 
 from claude_flow.cli.doctor.finding import Finding, Grade, told
 from claude_flow.config import ConfigManager
-from claude_flow.ports import UnitState
+from claude_flow.execution.unit_limits import (
+    LIMITS_HINT,
+    TEMPLATE_PROBE,
+    UnitLimits,
+    differing,
+)
+from claude_flow.ports import UnitState, UnitUsage
 from claude_flow.service import ServiceStatus, Verdict
+from claude_flow.settings import unit_limits
 from claude_flow.systemd.manager import SystemdUnits
 from claude_flow.systemd.polkit import may_manage_as, may_manage_myself
 
 _SERVICE_USER = "claude-flow"
-# An instance that no run can have: runs' ids do not begin so, and nothing of it is started.
-_PROBE = "claude-flow-run@doctor-0.service"
 
 
 def check(config: ConfigManager, status: ServiceStatus) -> Iterator[Finding]:
     """Judge the status; for attempts as units, also whether the daemon may start them."""
     yield from judge_unit(status.unit, status.unit_error, config.get("systemd.unit"))
     if config.get("execution.backend") == "systemd" and status.unit is not None:
-        yield from told("attempts", lambda: _attempts(status.unit))
+        wanted = unit_limits(config)
+        yield from told("attempts", lambda: _attempts(status.unit, wanted))
     yield judge_health(status)
 
 
-def _attempts(unit: UnitState | None) -> Iterator[Finding]:
-    template = SystemdUnits().state(_PROBE)
+def _attempts(unit: UnitState | None, wanted: UnitLimits) -> Iterator[Finding]:
+    template = SystemdUnits().state(TEMPLATE_PROBE)
     if template.load != "loaded":
         yield judge_template(template)
         return
     who, may = _right(unit)
     yield judge_right(who, may=may)
+    yield judge_limits(wanted, SystemdUnits().usage(TEMPLATE_PROBE))
 
 
 def _right(unit: UnitState | None) -> tuple[str, bool | None]:
     """Who would start attempts, and whether they may; None where nobody here can tell."""
     user = pwd.getpwuid(os.geteuid()).pw_name
     if user == _SERVICE_USER:
-        return user, may_manage_myself(_PROBE)
+        return user, may_manage_myself(TEMPLATE_PROBE)
     if os.geteuid() != 0 or unit is None or unit.main_pid is None:
         return user, None
-    return "the service", may_manage_as(unit.main_pid, _PROBE)
+    return "the service", may_manage_as(unit.main_pid, TEMPLATE_PROBE)
 
 
 def judge_template(template: UnitState) -> Finding:
@@ -68,6 +75,14 @@ def judge_right(who: str, *, may: bool | None) -> Finding:
             "deploy the polkit rule with the playbook; polkitd must run",
         )
     return Finding("attempts", Grade.FINE, f"{who} may start claude-flow-run@….service")
+
+
+def judge_limits(wanted: UnitLimits, unit: UnitUsage) -> Finding:
+    """Whether attempts are limited as the configuration says."""
+    found = differing(wanted, unit)
+    if found:
+        return Finding("limits", Grade.WARN, "; ".join(found), LIMITS_HINT)
+    return Finding("limits", Grade.FINE, "attempts are limited as execution.* says")
 
 
 def judge_unit(unit: UnitState | None, error: str | None, name: str) -> Iterator[Finding]:

@@ -17,8 +17,9 @@ from claude_flow.cli.doctor.programs import Said
 from claude_flow.config import ConfigManager
 from claude_flow.errors import GitHubError
 from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings, Trial
+from claude_flow.execution.unit_limits import UnitLimits
 from claude_flow.model.issue import Repository
-from claude_flow.ports import RateLimit, RepositoryInfo, UnitState
+from claude_flow.ports import RateLimit, RepositoryInfo, UnitState, UnitUsage
 from claude_flow.workspace import Space
 
 _NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -229,6 +230,16 @@ def test_the_right_to_start_attempts() -> None:
     assert systemd.judge_right("the service", may=False).grade is Grade.FAIL
     assert systemd.judge_right("mallory", may=None).grade is Grade.WARN
     assert systemd.judge_template(replace(_UNIT, load="not-found")).grade is Grade.FAIL
+
+
+def test_the_limits_of_attempts() -> None:
+    wanted = UnitLimits(memory_max_bytes=2**31, cpu_quota_percent=200, tasks_max=512)
+    unit = UnitUsage(memory_max_bytes=2**31, cpu_quota_percent=200.0, tasks_max=512)
+    assert systemd.judge_limits(wanted, unit).grade is Grade.FINE
+    finding = systemd.judge_limits(wanted, replace(unit, memory_max_bytes=2**30))
+    assert (finding.grade, finding.check) == (Grade.WARN, "limits")
+    assert "execution.memory_max_bytes is 2147483648, the unit has 1073741824" in finding.text
+    assert finding.hint is not None
 
 
 def test_a_database_is_named_without_its_password() -> None:

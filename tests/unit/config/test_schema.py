@@ -24,7 +24,7 @@ class TestEachSetting:
         assert {"title", "description", "type", "default", "examples", "x-reload"} <= set(
             setting.spec
         )
-        assert setting.spec["x-reload"] in {"live", "restart"}
+        assert setting.spec["x-reload"] in {"live", "restart", "playbook"}
         assert setting.spec["description"].endswith(".")
 
     def test_has_a_valid_default_and_valid_examples(self, setting: Setting) -> None:

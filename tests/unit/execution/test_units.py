@@ -15,6 +15,7 @@ from claude_flow.errors import ExecutionError, LeaseLostError, ProcessError
 from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.lease import LEASE_FILE, FileLease, since_boot
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.unit_limits import UnitLimits
 from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.execution.units import UnitExecution
 from claude_flow.model.events import AgentEvent, Happening, Output
@@ -28,6 +29,7 @@ from claude_flow.ports import (
     ProcessEnded,
     Progress,
     Stop,
+    UnitUsage,
     Verdict,
 )
 from claude_flow.testing.fake_units import FakeUnits
@@ -373,6 +375,26 @@ async def test_agents_files_may_be_changed_by_the_group(host: Host) -> None:
     await host.execution().run(host.task, command, AMPLE, lines, ignore)
     assert lines.lines == ["ran"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (script, config)] == [0o770, 0o660]
+
+
+def test_limits_that_are_not_the_configurations_are_told(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = UnitLimits(memory_max_bytes=1_000_000_000, cpu_quota_percent=150, tasks_max=64)
+    execution = host.execution()
+    execution.warn_of_limits(wanted)
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "execution.memory_max_bytes is 1000000000, the unit has no limit",
+        "execution.cpu_quota_percent is 150, the unit has no limit",
+        "execution.tasks_max is 64, the unit has no limit",
+    ]
+    caplog.clear()
+    host.units.limits = UnitUsage(
+        memory_max_bytes=1_000_000_000, cpu_quota_percent=150.0, tasks_max=512
+    )
+    execution.warn_of_limits(wanted)
+    (told,) = [record.message for record in caplog.records]
+    assert told.startswith("execution.tasks_max is 64, the unit has 512: run the playbook")
 
 
 async def test_a_hook_of_a_run_that_ended_is_not_forgotten_while_others_begin(host: Host) -> None:
