@@ -26,6 +26,7 @@ from claude_flow.execution.processes import ProcessRunner
 from claude_flow.execution.sandbox import Sandbox
 from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.unit_processes import UnitProcesses
+from claude_flow.execution.unit_release import UnitRelease
 from claude_flow.execution.units import UnitExecution
 from claude_flow.github import ApiSession, AppIdentity, AppInstallation, GitHubClient, Login
 from claude_flow.journal import redactor
@@ -134,7 +135,8 @@ def wire(
     state = Path(config.get("service.state_directory"))
     places = settings.workspace_settings(config, state, login, environ)
     control = _unit_control(config, lease)
-    workspaces = GitWorkspaces(places, ProcessRunner(), _as_agent(control, clock))
+    release = None if control is None else UnitRelease(control, clock)
+    workspaces = GitWorkspaces(places, ProcessRunner(), _as_agent(control, clock), release)
     progress = LiveProgress()
     announcer = Announcer(
         github, labels=lambda: settings.labels(config), patience=patience, redact=redactor.redact
@@ -247,7 +249,7 @@ def wire(
         agent=agent,
         clock=clock,
         housekeeping=Housekeeping(
-            storage=WorkspaceStorage(places, ProcessRunner()),
+            storage=WorkspaceStorage(places, ProcessRunner(), release),
             removal=removal,
             engine=engine,
             policy=lambda: settings.retention_policy(config),

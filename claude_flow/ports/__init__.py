@@ -50,7 +50,7 @@ from claude_flow.ports.systemd import (
     UnitState,
     UnitUsage,
 )
-from claude_flow.ports.workspaces import AgentPlaces, Changes, Workspace, Workspaces
+from claude_flow.ports.workspaces import AgentPlaces, Changes, Release, Workspace, Workspaces
 
 Clock = Callable[[], datetime]
 """The wall clock, aware and in UTC. For durations use a monotonic one."""
@@ -87,6 +87,7 @@ __all__ = [
     "PullRequest",
     "RateLimit",
     "Refusal",
+    "Release",
     "RepositoryInfo",
     "ServiceUnits",
     "Shell",

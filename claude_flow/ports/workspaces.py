@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,13 @@ class Workspace:
     base: str
     published: str | None
     carries_on: bool = False
+
+
+Release = Callable[[str, Path], Awaitable[None]]
+"""Opens to the service what an agent, another user, closed below a directory of the run.
+
+Raises ProcessError.
+"""
 
 
 @dataclass(frozen=True, slots=True)

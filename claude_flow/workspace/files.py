@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from claude_flow.errors import WorkspaceError
+from claude_flow.errors import ProcessError, WorkspaceError
+from claude_flow.ports import Release
 from claude_flow.workspace.failures import words
 from claude_flow.workspace.git import Git
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -46,6 +50,31 @@ async def delete(git: Git, path: Path) -> None:
             f"could not delete {path}: {words(done.stderr)}",
             hint="does something there belong to another user, or is it a mount point?",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Deleter:
+    """Deletes what an agent may have closed, with ``release`` where the agent is another user.
+
+    Its unit's end opens all of it, but no such end was there when the power went.
+    """
+
+    git: Git
+    release: Release | None = None
+
+    async def delete(self, run_id: str, path: Path) -> None:
+        """Delete the run's file or directory, see ``delete``. Raises WorkspaceError."""
+        try:
+            await delete(self.git, path)
+        except WorkspaceError as error:
+            if self.release is None:
+                raise
+            _log.info("%s: asking the agent's user to open it", error.message)
+            try:
+                await self.release(run_id, path)
+            except ProcessError as refused:
+                _log.warning("could not open %s: %s", path, refused)
+            await delete(self.git, path)
 
 
 def _is_there(path: Path) -> bool:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from claude_flow.model.issue import Repository
-from claude_flow.ports import Processes, StoredMirror, StoredRun
+from claude_flow.ports import Processes, Release, StoredMirror, StoredRun
 from claude_flow.workspace.carried import Note
-from claude_flow.workspace.files import delete, told_plainly
+from claude_flow.workspace.files import Deleter, delete, told_plainly
 from claude_flow.workspace.git import Git
 from claude_flow.workspace.locks import locked
 from claude_flow.workspace.mirror import lock_of
@@ -29,9 +29,12 @@ class WorkspaceStorage:
     that others use as well.
     """
 
-    def __init__(self, settings: WorkspaceSettings, processes: Processes) -> None:
+    def __init__(
+        self, settings: WorkspaceSettings, processes: Processes, release: Release | None = None
+    ) -> None:
         self._settings = settings
         self._git = Git(processes, settings)
+        self._deleter = Deleter(self._git, release)
         self._places = Places(settings)
 
     async def stored_runs(self) -> list[StoredRun]:
@@ -99,7 +102,7 @@ class WorkspaceStorage:
         where = self._places.run(run_id)
         with told_plainly(f"removing what is left of {run_id}"):
             for path in (*where.of_all_attempts, where.path):
-                await delete(self._git, path)
+                await self._deleter.delete(run_id, path)
 
     async def remove_mirror(self, mirror: StoredMirror) -> bool:
         """Delete the mirror unless it was used since. See ``ports.Storage``."""

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from claude_flow.errors import WorkspaceError
 from claude_flow.model.issue import Repository
-from claude_flow.ports import AgentPlaces, Changes, Processes, Workspace
+from claude_flow.ports import AgentPlaces, Changes, Processes, Release, Workspace
 from claude_flow.workspace import agent_repository
 from claude_flow.workspace.agent_repository import Identity
 from claude_flow.workspace.blobs import Blobs
 from claude_flow.workspace.carried import Left, Note, bring_left, put_aside
-from claude_flow.workspace.files import delete, told_plainly
+from claude_flow.workspace.files import Deleter, delete, told_plainly
 from claude_flow.workspace.git import Git, Place
 from claude_flow.workspace.large_files import LargeFiles, store_of
 from claude_flow.workspace.mirror import Mirrors, Snapshot
@@ -38,16 +38,19 @@ class GitWorkspaces:
         settings: WorkspaceSettings,
         processes: Processes,
         as_agent: Callable[[str, AgentPlaces], Processes] | None = None,
+        release: Release | None = None,
     ) -> None:
         """Git runs in ``processes``.
 
         ``as_agent`` gives, for a run's id and places, what makes files that are the agent's, for
-        only their owner may change their modes; None where the agent is no other user.
+        only their owner may change their modes; None where the agent is no other user, as
+        ``release`` is, which opens what the agent closed.
         """
         self._settings = settings
         self._processes = processes
         self._as_agent = as_agent
         self._git = Git(processes, settings)
+        self._deleter = Deleter(self._git, release)
         self._remote = Remote(self._git, settings)
         self._places = Places(settings)
         self._large_files = LargeFiles(self._git, self._remote, settings)
@@ -79,14 +82,14 @@ class GitWorkspaces:
                     where,
                     self._places.mirror(repository),
                 )
-                await self._delete_all(where.of_one_attempt)
+                await self._delete_all(run_id, where.of_one_attempt)
             else:
                 await self.remove(run_id)
             mirror = await self._mirrors.fetch(repository)
             try:
                 workspace = await self._build(where, mirror, repository, branch, start_from)
             except _UnusableMirrorError:
-                await self._delete_all(where.of_one_attempt)
+                await self._delete_all(run_id, where.of_one_attempt)
                 mirror = await self._mirrors.rebuild(repository)
                 workspace = await self._build(where, mirror, repository, branch, start_from)
             await delete(self._git, where.left)
@@ -155,11 +158,11 @@ class GitWorkspaces:
         """Delete the worktree and its repositories; the attempts' logs stay."""
         where = self._places.run(run_id)
         with told_plainly(f"removing the workspace of {run_id}"):
-            await self._delete_all(where.of_all_attempts)
+            await self._delete_all(run_id, where.of_all_attempts)
 
-    async def _delete_all(self, paths: Iterable[Path]) -> None:
+    async def _delete_all(self, run_id: str, paths: Iterable[Path]) -> None:
         for path in paths:
-            await delete(self._git, path)
+            await self._deleter.delete(run_id, path)
 
     async def _build(
         self,

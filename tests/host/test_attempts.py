@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 
 from claude_flow.errors import ServiceError
-from claude_flow.execution.unit_control import UnitControl, UnitSettings
+from claude_flow.execution.spec import AttemptFiles, AttemptSpec
+from claude_flow.execution.unit_control import Job, UnitControl, UnitSettings
 from claude_flow.execution.unit_files import instance_of, unit_of
+from claude_flow.execution.unit_release import UnitRelease
 from claude_flow.execution.units import UnitExecution
 from claude_flow.model.events import Happening, Output
 from claude_flow.model.issue import IssueRef
@@ -71,12 +74,8 @@ class Attempt:
         places = AgentPlaces(self.workspace, self.run_directory / "repo.git", STATE / "repos")
         for directory in (self.workspace, places.repository):
             directory.mkdir(parents=True)
-        self.execution = UnitExecution(
-            UnitControl(UnitSettings(runs_directory=STATE / "runs"), SystemdUnits()),
-            places=lambda _: places,
-            is_wanted=lambda _: False,
-            clock=lambda: datetime.now(UTC),
-        )
+        self.control = UnitControl(UnitSettings(runs_directory=STATE / "runs"), SystemdUnits())
+        self.places = places
 
     async def run(
         self,
@@ -102,7 +101,13 @@ class Attempt:
             directories=(home, temporary),
             copies=copies or {},
         )
-        return await self.execution.run(task, command, LIMITS, self.output, lambda _: None)
+        execution = UnitExecution(
+            self.control,
+            places=lambda _: self.places,
+            is_wanted=lambda _: False,
+            clock=lambda: datetime.now(UTC),
+        )
+        return await execution.run(task, command, LIMITS, self.output, lambda _: None)
 
     async def probe(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """What the probe told, by try."""
@@ -224,6 +229,36 @@ async def test_what_an_agent_closed_can_be_read_and_removed(attempt: Attempt) ->
     assert (ended.exit_code, attempt.output.lines) == (0, ["done"])
     assert (attempt.workspace / "deep/er/file").read_text() == "x\n"
     assert not (attempt.scratch / "home").exists()
+    attempt.remove()
+    attempt.workspace.mkdir()
+    attempt.run_directory.mkdir()
+
+
+class PowerCut(UnitControl):
+    """Nothing is opened when a unit has ended, as where the power went."""
+
+    def _spec(self, job: Job, files: AttemptFiles) -> AttemptSpec:
+        return replace(super()._spec(job, files), shared=())
+
+
+async def test_what_is_still_closed_is_opened_by_the_agents_user(attempt: Attempt) -> None:
+    settings = UnitSettings(runs_directory=STATE / "runs")
+    attempt.control = PowerCut(settings, SystemdUnits())
+    script = (
+        "mkdir -p deep/er && echo x > deep/er/file && chmod 000 deep/er/file deep/er deep;"
+        'mkdir -p "$TMPDIR/../sticky" && echo x > "$TMPDIR/../sticky/file" &&'
+        ' chmod 1700 "$TMPDIR/../sticky"; echo done'
+    )
+    ended = await attempt.run("sh", "-c", script)
+    assert (ended.exit_code, attempt.output.lines) == (0, ["done"])
+    for path in (attempt.workspace / "deep/er", attempt.scratch / "sticky/file"):
+        with pytest.raises(PermissionError):
+            path.lstat()
+    control = UnitControl(settings, SystemdUnits())
+    release = UnitRelease(control, lambda: datetime.now(UTC))
+    await release(attempt.run_id, attempt.workspace)
+    assert (attempt.workspace / "deep/er/file").read_text() == "x\n"
+    await release(attempt.run_id, attempt.run_directory)
     attempt.remove()
     attempt.workspace.mkdir()
     attempt.run_directory.mkdir()
