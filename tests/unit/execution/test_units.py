@@ -195,6 +195,7 @@ async def test_an_end_that_was_seen_is_told_again(host: Host) -> None:
 async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
     first = asyncio.create_task(host.run(WAITING))
     await until(host.says("begun"))
+    await until(lambda: "begun" in host.told())
     await cut_short(first)
     host.units.kill(UNIT)
     await until(lambda: host.units.running("*") == [])
