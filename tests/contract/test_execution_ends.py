@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,13 +12,8 @@ import pytest
 
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.sandbox import Sandbox, SandboxMode, SandboxSettings
-from claude_flow.model.events import Happening, Output
-from claude_flow.model.issue import IssueRef
-from claude_flow.model.run import Reason, Usage
-from claude_flow.ports import AgentCommand, AgentTask, Limits, ProcessEnded, Progress, Verdict
-
-AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
-RUN_ID = "widgets-7-0123456789"
+from claude_flow.ports import AgentCommand, ProcessEnded
+from claude_flow.testing.attempts import AMPLE, Lines, first_task, until
 
 # Leaves in order: asked to end, it takes a moment for its last words.
 POLITE = """
@@ -51,23 +45,6 @@ while not os.path.exists("up"): time.sleep(.01)
 """
 
 
-class Lines:
-    """An ``AgentOutput`` that only keeps the lines."""
-
-    progress = Progress()
-    fatal = None
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def feed(self, line: str) -> tuple[Happening, ...]:
-        self.lines.append(line)
-        return (Output(line),)
-
-    def verdict(self, ended: ProcessEnded) -> Verdict:
-        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
-
-
 class Bench:
     """One attempt in a workspace of its own."""
 
@@ -76,8 +53,7 @@ class Bench:
         self.output = Lines()
         workspace = root / "workspace"
         workspace.mkdir()
-        issue = IssueRef.parse("octo/widgets#7")
-        self.task = AgentTask(RUN_ID, 1, issue, workspace, root / "scratch", "do it")
+        self.task = first_task(workspace, root / "scratch")
         self._execution = LocalExecution(
             LocalSettings(runs_directory=root / "runs", grace_seconds=2, poll_seconds=0.02),
             clock=lambda: datetime.now(UTC),
@@ -101,13 +77,6 @@ class Bench:
                 continue
         return found
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        for _ in range(3000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("waited for nothing")
-
 
 @pytest.fixture(params=["bare", "sandboxed"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
@@ -117,7 +86,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
 
 async def test_asked_to_end_it_may_say_its_last_words(bench: Bench) -> None:
     run = asyncio.create_task(bench.run(POLITE))
-    await bench.until(lambda: "up" in bench.output.lines or run.done())
+    await until(lambda: "up" in bench.output.lines or run.done())
     assert bench.alive() != []
     # What the daemon does when a run is cancelled or it has to go itself.
     (runner,) = [

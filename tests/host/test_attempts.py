@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,42 +23,20 @@ from claude_flow.execution.unit_control import Job, UnitControl, UnitSettings
 from claude_flow.execution.unit_files import instance_of, unit_of
 from claude_flow.execution.unit_release import UnitRelease
 from claude_flow.execution.units import UnitExecution
-from claude_flow.model.events import Happening, Output
-from claude_flow.model.issue import IssueRef
-from claude_flow.model.run import Reason, Usage
 from claude_flow.ports import (
     AgentCommand,
     AgentPlaces,
-    AgentTask,
     Excerpt,
     Limits,
     ProcessEnded,
-    Progress,
-    Verdict,
 )
 from claude_flow.systemd.manager import SystemdUnits
+from claude_flow.testing.attempts import Lines, first_task, until
 
 STATE = Path("/var/lib/claude-flow")
 PROBE = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
 WAITING = ("sh", "-c", "echo up; exec sleep 600")
 LIMITS = Limits(timeout_seconds=280, stall_timeout_seconds=280)
-
-
-class Lines:
-    """An ``AgentOutput`` that only keeps the lines."""
-
-    progress = Progress()
-    fatal = None
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def feed(self, line: str) -> tuple[Happening, ...]:
-        self.lines.append(line)
-        return (Output(line),)
-
-    def verdict(self, ended: ProcessEnded) -> Verdict:
-        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
 
 
 class Attempt:
@@ -84,9 +62,8 @@ class Attempt:
         copies: Mapping[Path, Excerpt] | None = None,
         **environment: str,
     ) -> ProcessEnded:
-        issue = IssueRef.parse("octo/widgets#7")
         scratch = self.run_directory / str(number) / "scratch"
-        task = AgentTask(self.run_id, number, issue, self.workspace, scratch, "do it")
+        task = replace(first_task(self.workspace, scratch, self.run_id), attempt=number)
         home, temporary = scratch / "home", scratch / "tmp"
         command = AgentCommand(
             argv,
@@ -133,14 +110,6 @@ def other() -> Iterator[Attempt]:
     other = Attempt()
     yield other
     other.remove()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("waited for nothing")
 
 
 def service_pid() -> int:

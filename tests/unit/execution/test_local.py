@@ -17,13 +17,8 @@ import pytest
 from claude_flow.errors import ExecutionError, LeaseLostError
 from claude_flow.execution.lease import FileLease, since_boot
 from claude_flow.execution.local import LocalExecution, LocalSettings
-from claude_flow.model.events import Happening, Output
-from claude_flow.model.issue import IssueRef
-from claude_flow.model.run import Reason, Usage
-from claude_flow.ports import AgentCommand, AgentTask, Limits, ProcessEnded, Progress, Verdict
-
-AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
-ISSUE = IssueRef.parse("octo/widgets#7")
+from claude_flow.ports import AgentCommand, AgentTask, Progress
+from claude_flow.testing.attempts import AMPLE, RUN_ID, Lines, first_task, ignore, until
 
 # A daemon that runs one attempt: its arguments are a directory and the agent's shell script.
 DAEMON = """
@@ -34,27 +29,6 @@ from test_local import AMPLE, Lines, execution_in, ignore, shell, task_in
 root = Path(sys.argv[1])
 asyncio.run(execution_in(root).run(task_in(root), shell(sys.argv[2]), AMPLE, Lines(), ignore))
 """
-
-
-class Lines:
-    """An ``AgentOutput`` that only keeps the lines."""
-
-    progress = Progress()
-    fatal = None
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def feed(self, line: str) -> tuple[Happening, ...]:
-        self.lines.append(line)
-        return (Output(line),)
-
-    def verdict(self, ended: ProcessEnded) -> Verdict:
-        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
-
-
-def ignore(_: Progress) -> None:
-    """Hear of progress and do nothing."""
 
 
 def execution_in(
@@ -73,7 +47,7 @@ def execution_in(
 def task_in(root: Path) -> AgentTask:
     workspace = root / "workspace"
     workspace.mkdir(exist_ok=True)
-    return AgentTask("widgets-7-0123456789", 1, ISSUE, workspace, root / "scratch", "do it")
+    return first_task(workspace, root / "scratch")
 
 
 def shell(script: str, **environment: str) -> AgentCommand:
@@ -81,7 +55,7 @@ def shell(script: str, **environment: str) -> AgentCommand:
 
 
 def attempt_directory(root: Path) -> Path:
-    return root / "runs" / "widgets-7-0123456789" / "1"
+    return root / "runs" / RUN_ID / "1"
 
 
 def alive_under(workspace: Path) -> list[psutil.Process]:
@@ -94,14 +68,6 @@ def alive_under(workspace: Path) -> list[psutil.Process]:
         except (psutil.Error, FileNotFoundError):
             continue
     return found
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("waited for nothing")
 
 
 def has_said(root: Path, word: str) -> Callable[[], bool]:

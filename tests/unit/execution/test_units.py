@@ -18,47 +18,19 @@ from claude_flow.execution.unit_control import UnitControl, UnitSettings
 from claude_flow.execution.unit_limits import UnitLimits
 from claude_flow.execution.unit_processes import UnitProcesses
 from claude_flow.execution.units import UnitExecution
-from claude_flow.model.events import AgentEvent, Happening, Output
-from claude_flow.model.issue import IssueRef
-from claude_flow.model.run import Reason, Usage
+from claude_flow.model.events import AgentEvent, Output
 from claude_flow.ports import (
     AgentCommand,
     AgentPlaces,
-    AgentTask,
-    Limits,
     ProcessEnded,
-    Progress,
     Stop,
     UnitUsage,
-    Verdict,
 )
+from claude_flow.testing.attempts import AMPLE, RUN_ID, Lines, first_task, ignore, until
 from claude_flow.testing.fake_units import FakeUnits
 
-AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
-RUN = "widgets-7-0123456789"
 SECRET = "sk-very-secret"
-UNIT = f"claude-flow-run@{RUN}-1.service"
-
-
-class Lines:
-    """An ``AgentOutput`` that only keeps the lines."""
-
-    progress = Progress()
-    fatal = None
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def feed(self, line: str) -> tuple[Happening, ...]:
-        self.lines.append(line)
-        return (Output(line),)
-
-    def verdict(self, ended: ProcessEnded) -> Verdict:
-        return Verdict(Reason.AGENT_FAILED if ended.exit_code else None, Usage())
-
-
-def ignore(_: Progress) -> None:
-    """Hear of progress and do nothing."""
+UNIT = f"claude-flow-run@{RUN_ID}-1.service"
 
 
 class Host:
@@ -75,18 +47,11 @@ class Host:
             look_seconds=0.02,
         )
         self.units = FakeUnits(self.settings.units_directory, self.settings.seen_at)
-        self.wanted = {RUN}
+        self.wanted = {RUN_ID}
         self.clock = lambda: datetime.now(UTC)
         workspace = root / "workspace"
         workspace.mkdir()
-        self.task = AgentTask(
-            RUN,
-            1,
-            IssueRef.parse("octo/widgets#7"),
-            workspace,
-            root / "runs" / RUN / "1/scratch",
-            "do it",
-        )
+        self.task = first_task(workspace, root / "runs" / RUN_ID / "1/scratch")
         self.places = AgentPlaces(workspace, root / "repo.git", root / "objects")
         self.places.repository.mkdir()
 
@@ -110,7 +75,7 @@ class Host:
     @property
     def directory(self) -> Path:
         """What was laid down for the unit."""
-        return self.settings.units_directory / f"{RUN}-1"
+        return self.settings.units_directory / f"{RUN_ID}-1"
 
     async def run(self, script: str, lines: Lines | None = None, **env: str) -> ProcessEnded:
         environment = {"PATH": os.environ["PATH"], **env}
@@ -121,14 +86,14 @@ class Host:
 
     def told(self) -> list[str]:
         """The kinds of the attempt's events; of output what was said."""
-        read = RunEvents(self.root / "runs").after(RUN, EventPosition())
+        read = RunEvents(self.root / "runs").after(RUN_ID, EventPosition())
         events = [AgentEvent.from_line(one.line) for one in read]
         return [
             event.what.text if isinstance(event.what, Output) else event.kind for event in events
         ]
 
     def says(self, word: str) -> Callable[[], bool]:
-        log = self.root / "runs" / RUN / "1/stdout.log"
+        log = self.root / "runs" / RUN_ID / "1/stdout.log"
         return lambda: log.exists() and word in log.read_text()
 
 
@@ -137,14 +102,6 @@ def host(tmp_path: Path) -> Iterator[Host]:
     host = Host(tmp_path)
     yield host
     host.units.stop_all()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("waited for nothing")
 
 
 async def cut_short(running: asyncio.Task[ProcessEnded]) -> None:
@@ -161,8 +118,8 @@ async def test_the_next_daemon_takes_over_a_running_agent_with_all_it_said(host:
     await until(host.says("begun"))
     await cut_short(first)
     assert host.units.running("*") == [UNIT], "it goes on"
-    assert await host.execution().is_begun(RUN, 1)
-    assert not await host.execution().is_begun(RUN, 2)
+    assert await host.execution().is_begun(RUN_ID, 1)
+    assert not await host.execution().is_begun(RUN_ID, 2)
     lines = Lines()
     second = asyncio.create_task(host.run("echo another agent", lines))
     await until(lambda: lines.lines == ["begun"])
@@ -200,7 +157,7 @@ async def test_one_that_a_reboot_cut_short_counts_as_none(host: Host) -> None:
     host.units.kill(UNIT)
     await until(lambda: host.units.running("*") == [])
     host.units.reset_failed(UNIT)  # after a boot systemd knows nothing of it
-    assert not await host.execution().is_begun(RUN, 1)
+    assert not await host.execution().is_begun(RUN_ID, 1)
     lines = Lines()
     ended = await host.run("echo anew", lines)
     assert (ended.exit_code, lines.lines) == (0, ["anew"])
@@ -219,7 +176,7 @@ async def test_one_that_was_cut_short_for_want_of_the_lease_counts_as_none(host:
     with pytest.raises(LeaseLostError):
         await host.run("echo too soon")
     lease.renew(since_boot() + 600)
-    assert not await host.execution().is_begun(RUN, 1)
+    assert not await host.execution().is_begun(RUN_ID, 1)
     lines = Lines()
     ended = await host.run("echo anew", lines)
     assert (ended.exit_code, lines.lines) == (0, ["anew"])
@@ -233,7 +190,7 @@ async def test_what_lost_the_lease_between_two_daemons_counts_as_none(host: Host
     lease.renew(since_boot() + 0.1)
     await until(lambda: host.units.running("*") == [])
     lease.renew(since_boot() + 600)
-    assert not await host.execution().is_begun(RUN, 1)
+    assert not await host.execution().is_begun(RUN_ID, 1)
     lines = Lines()
     assert (await host.run("echo anew", lines)).exit_code == 0
     assert lines.lines == ["anew"]
@@ -249,12 +206,12 @@ async def test_a_daemon_that_was_away_for_too_long_ends_what_still_runs(host: Ho
     host.execution().end_orphans(lambda _: True)
     assert host.units.running("*") == []
     lease.renew(since_boot() + 600)
-    assert not await host.execution().is_begun(RUN, 1)
+    assert not await host.execution().is_begun(RUN_ID, 1)
 
 
 async def test_an_agent_that_only_says_that_the_lease_was_lost_has_failed(host: Host) -> None:
     host.share_the_engine()
-    result = host.root / "runs" / RUN / "1/result.json"
+    result = host.root / "runs" / RUN_ID / "1/result.json"
     lie = json.dumps({"exit_code": 137, "stopped": "lease_lost", "left": []})
     ended = await host.run(f"echo '{lie}' > {result}; kill -9 $PPID")
     assert (ended.exit_code, ended.stopped) == (137, None)
@@ -282,13 +239,13 @@ async def test_one_that_was_killed_for_want_of_memory_tells_that(host: Host) -> 
 
 async def test_a_helper_that_was_killed_for_want_of_memory_says_so(host: Host) -> None:
     control = UnitControl(host.settings, host.units)
-    processes = UnitProcesses(control, RUN, host.places, clock=host.clock)
+    processes = UnitProcesses(control, RUN_ID, host.places, clock=host.clock)
     running = asyncio.create_task(
         processes.run(
             ("sleep", "60"), cwd=host.task.workspace, env=dict(os.environ), timeout_seconds=60
         )
     )
-    unit = f"claude-flow-run@{RUN}-0-workspace.service"
+    unit = f"claude-flow-run@{RUN_ID}-0-workspace.service"
     await until(lambda: host.units.running("*") == [unit])
     host.units.run_out_of_memory(unit)
     with pytest.raises(ProcessError, match=r"sleep was killed .*execution\.memory_max_bytes"):
@@ -299,11 +256,11 @@ async def test_an_attempt_that_is_ended_is_begun_no_more(host: Host) -> None:
     first = asyncio.create_task(host.run(WAITING))
     await until(host.says("begun"))
     await cut_short(first)
-    await host.execution().end(RUN, 2)
+    await host.execution().end(RUN_ID, 2)
     assert host.units.running("*") == [UNIT], "another attempt's end is not its own"
-    await host.execution().end(RUN, 1)
+    await host.execution().end(RUN_ID, 1)
     assert host.units.running("*") == []
-    assert not await host.execution().is_begun(RUN, 1)
+    assert not await host.execution().is_begun(RUN_ID, 1)
     lines = Lines()
     ended = await host.run("echo anew", lines)
     assert (ended.exit_code, lines.lines) == (0, ["anew"])
@@ -321,7 +278,7 @@ async def test_a_daemons_start_stops_what_belongs_to_no_wanted_run(host: Host) -
     running = asyncio.create_task(host.run(WAITING))
     await until(host.says("begun"))
     await cut_short(running)
-    host.execution().end_orphans(lambda run_id: run_id == RUN)
+    host.execution().end_orphans(lambda run_id: run_id == RUN_ID)
     assert host.units.running("*") == [UNIT]
     host.execution().end_orphans(lambda _: False)
     assert host.units.running("*") == []
@@ -350,7 +307,7 @@ def files_with(top: Path, text: str) -> list[Path]:
 
 async def test_a_forged_result_is_no_result(host: Host) -> None:
     # The agent could reach its watcher's file, for both are the same user.
-    result = host.root / "runs" / RUN / "1/result.json"
+    result = host.root / "runs" / RUN_ID / "1/result.json"
     running = asyncio.create_task(host.run(f"echo '[[[' > {result}; kill -9 $PPID"))
     ended = await running
     assert ended.exit_code == 137
@@ -409,7 +366,7 @@ async def test_a_hook_of_a_run_that_ended_is_not_forgotten_while_others_begin(ho
         return await execution.run(task, command, AMPLE, Lines(), ignore)
 
     up, go = host.root / "up", host.root / "go"
-    hook = asyncio.create_task(run(RUN, f"touch {up}; until [ -e {go} ]; do sleep 0.02; done"))
+    hook = asyncio.create_task(run(RUN_ID, f"touch {up}; until [ -e {go} ]; do sleep 0.02; done"))
     await until(up.exists)
     assert (await run(other, "true")).exit_code == 0
     go.touch()
