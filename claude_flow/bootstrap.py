@@ -145,8 +145,14 @@ def wire(
     def agent() -> Agent:
         return agent_of(config, environ)
 
-    def agent_within(numbers: Numbers) -> Agent:
-        return agent_of(config, environ, numbers)
+    def agent_within(numbers: Numbers, allowed_tools: tuple[str, ...]) -> Agent:
+        told = replace(
+            settings.agent_settings(config),
+            max_turns=numbers.max_turns,
+            budget_usd=numbers.budget_usd,
+            allowed_tools=allowed_tools,
+        )
+        return make_agent(told, environ, redactor.redact)
 
     brakes = RecordedBrakes(
         engine,
@@ -358,14 +364,9 @@ def login_of(config: ConfigManager, *, clock: Callable[[], datetime] = utc_now) 
     return Login(lambda: _credential_of(config), act_as)
 
 
-def agent_of(
-    config: ConfigManager, environ: Mapping[str, str], numbers: Numbers | None = None
-) -> Agent:
-    """The agent that the configuration in force names, within its bounds or these."""
-    told = settings.agent_settings(config)
-    if numbers is not None:
-        told = replace(told, max_turns=numbers.max_turns, budget_usd=numbers.budget_usd)
-    return make_agent(told, environ, redactor.redact)
+def agent_of(config: ConfigManager, environ: Mapping[str, str]) -> Agent:
+    """The agent that the configuration in force names."""
+    return make_agent(settings.agent_settings(config), environ, redactor.redact)
 
 
 def sandbox_of(

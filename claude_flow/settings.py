@@ -80,6 +80,7 @@ def agent_settings(config: ConfigManager) -> AgentSettings:
         max_turns=config.get("claude_flow.max_turns"),
         budget_usd=config.get("claude_flow.budget_usd"),
         environment_allowlist=tuple(config.get("claude_flow.environment_allowlist")),
+        allowed_tools=tuple(config.get("claude_flow.allowed_tools")),
     )
 
 
@@ -95,6 +96,7 @@ def operator(config: ConfigManager) -> Operator:
             stall_timeout_seconds=config.get("claude_flow.stall_timeout_seconds"),
             max_attempts=config.get("claude_flow.max_attempts"),
         ),
+        allowed_tools=tuple(config.get("claude_flow.allowed_tools")),
         verify=Verify(
             commands=tuple(config.get("workflow.verify.commands")),
             rounds=config.get("workflow.verify.rounds"),

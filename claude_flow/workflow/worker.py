@@ -37,7 +37,7 @@ from claude_flow.workflow.publisher import Target
 from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow.spending import Allowance, BudgetedOutput
 from claude_flow.workflow.verify import Round, Verified, in_rounds, judged
-from claude_flow.workflow_file import Numbers
+from claude_flow.workflow_file import Numbers, Plan
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Worker:
     github: GitHub
     workspaces: Workspaces
     briefing: Briefing
-    agent: Callable[[Numbers], Agent]
+    agent: Callable[[Numbers, tuple[str, ...]], Agent]
     budgets: Callable[[Run], Sequence[Budget]]
     execution: Execution
     commands: Commands
@@ -165,7 +165,7 @@ class Worker:
     async def _in_rounds(self, run: Run, task: AgentTask, brief: Brief) -> Verified:
         async def ask(round_: Round) -> tuple[ProcessEnded, Verdict]:
             if round_.feedback is None:
-                return await self._execute(run, task, brief.plan.numbers, round_)
+                return await self._execute(run, task, brief.plan, round_)
             again = replace(
                 task,
                 part=round_.part,
@@ -176,7 +176,7 @@ class Worker:
                 told = await self.briefing.prompt_in_session(brief, round_.feedback)
                 session = AgentSession(round_.session_id, task.scratch, told)
                 again = replace(again, resume=session)
-            return await self._execute(run, again, brief.plan.numbers, round_)
+            return await self._execute(run, again, brief.plan, round_)
 
         async def may_begin(round_: Round) -> bool:
             if await self.execution.is_begun(task.run_id, task.attempt, round_.part):
@@ -197,13 +197,15 @@ class Worker:
         )
 
     async def _execute(
-        self, run: Run, task: AgentTask, numbers: Numbers, round_: Round
+        self, run: Run, task: AgentTask, plan: Plan, round_: Round
     ) -> tuple[ProcessEnded, Verdict]:
         def tell(progress: Progress) -> None:
             self.on_progress(task.run_id, replace(progress, usage=round_.with_used(progress.usage)))
 
+        numbers = plan.numbers
         allowance = await self._allowance(run, numbers, round_)
-        agent = self.agent(replace(numbers, budget_usd=allowance.limit_usd))
+        within = replace(numbers, budget_usd=allowance.limit_usd)
+        agent = self.agent(within, plan.allowed_tools)
         output = BudgetedOutput(agent.output(), allowance)
         ended = await self.execution.run(
             task,

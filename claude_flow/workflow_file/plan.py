@@ -66,6 +66,7 @@ class Operator:
     numbers: Numbers
     verify: Verify = Verify()
     hooks: Hooks = Hooks()
+    allowed_tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Plan:
     template: Template | None = None
     verify: Verify = Verify()
     hooks: Hooks = Hooks()
+    allowed_tools: tuple[str, ...] = ()
 
 
 def make_plan(document: Document | None, operator: Operator) -> Plan:
@@ -93,7 +95,12 @@ def make_plan(document: Document | None, operator: Operator) -> Plan:
     A number that a file may not set freely it may still lower.
     """
     if document is None:
-        return Plan(operator.numbers, verify=operator.verify, hooks=operator.hooks)
+        return Plan(
+            operator.numbers,
+            verify=operator.verify,
+            hooks=operator.hooks,
+            allowed_tools=operator.allowed_tools,
+        )
     faults = [*_numbers(document, operator), *_sections(document, operator)]
     if faults:
         raise invalid(document.path, faults)
@@ -106,6 +113,7 @@ def make_plan(document: Document | None, operator: Operator) -> Plan:
         template,
         _verify(operator.verify, document.values.get("verify", {})),
         replace(operator.hooks, **document.values.get("hooks", {})),
+        tuple(document.values.get("allowed_tools", operator.allowed_tools)),
     )
 
 

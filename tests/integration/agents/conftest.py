@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from claude_flow.agents import AgentSettings, droppings, make_agent
-from claude_flow.agents.settings import DEFAULT_ALLOWED_TOOLS
+from claude_flow.config import config_schema
 from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.model.events import AgentEvent
@@ -33,6 +33,7 @@ AMPLE = Limits(timeout_seconds=240, stall_timeout_seconds=120)
 # one before), far over what they take on a busy machine.
 SOON_SECONDS = 150
 KEY = "sk-ant-made-up-0123456789"
+DEFAULT_TOOLS = tuple(config_schema().settings["claude_flow.allowed_tools"].default)
 ALLOWED = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "PATH", "LANG")
 # What the programs are known to leave where they are not kept apart.
 _LITTER = re.compile(r"\.?(claude(\.json|-\d+)?|ruflo|swarm|hive-mind|npm|node-compile-cache)")
@@ -112,7 +113,11 @@ class Bench:
         self.seconds = 0.0
 
     def settings(
-        self, *, max_turns: int | None = 50, budget_usd: float | None = None
+        self,
+        *,
+        max_turns: int | None = 50,
+        budget_usd: float | None = None,
+        allowed_tools: tuple[str, ...] = DEFAULT_TOOLS,
     ) -> AgentSettings:
         """What an operator would configure for this agent."""
         settings = AgentSettings(
@@ -121,18 +126,19 @@ class Bench:
             max_turns=max_turns,
             budget_usd=budget_usd,
             environment_allowlist=ALLOWED,
+            allowed_tools=allowed_tools,
         )
         if self.kind != "command":
             return settings
-        return replace(settings, command=(str(self._own_command(max_turns, budget_usd)),))
+        return replace(settings, command=(str(self._own_command(settings)),))
 
-    def _own_command(self, max_turns: int | None, budget_usd: float | None) -> Path:
+    def _own_command(self, settings: AgentSettings) -> Path:
         """A script such as people write around Claude Code."""
         options = ["--output-format", "stream-json", "--verbose", "--permission-mode"]
-        options += ["acceptEdits", "--max-turns", str(max_turns)]
-        if budget_usd is not None:
-            options += ["--max-budget-usd", f"{budget_usd:f}"]
-        options += ["--allowedTools", *DEFAULT_ALLOWED_TOOLS]
+        options += ["acceptEdits", "--max-turns", str(settings.max_turns)]
+        if settings.budget_usd is not None:
+            options += ["--max-budget-usd", f"{settings.budget_usd:f}"]
+        options += ["--allowedTools", *settings.allowed_tools]
         path = self.root / "my-agent"
         path.write_text(
             "#!/bin/sh\n"
@@ -150,13 +156,15 @@ class Bench:
         on_progress: Callable[[Progress], None] = ignore,
         max_turns: int | None = 50,
         budget_usd: float | None = None,
+        allowed_tools: tuple[str, ...] = DEFAULT_TOOLS,
         task: AgentTask | None = None,
     ) -> Verdict:
         """Run the agent on the task to its end."""
         task = task or self.task
-        agent = make_agent(
-            self.settings(max_turns=max_turns, budget_usd=budget_usd), self.host, str
+        settings = self.settings(
+            max_turns=max_turns, budget_usd=budget_usd, allowed_tools=allowed_tools
         )
+        agent = make_agent(settings, self.host, str)
         agent.check()
         output = agent.output()
         started = time.monotonic()

@@ -82,6 +82,19 @@ async def test_a_denied_tool_is_no_success(bench: Bench, api: MessagesApi) -> No
     assert not happened[-1].ok
 
 
+@pytest.mark.parametrize(
+    ("allowed", "reason"),
+    [("Bash(python3:*)", None), ("Bash(git:*)", Reason.PERMISSION_DENIED)],
+)
+async def test_what_is_allowed_runs_and_nothing_else(
+    bench: Bench, api: MessagesApi, allowed: str, reason: Reason | None
+) -> None:
+    api.script(python("open('made.txt', 'w')"))
+    verdict = await bench.run(allowed_tools=(allowed,))
+    assert verdict.reason is reason, verdict.detail
+    assert (bench.workspace / "made.txt").exists() == (reason is None)
+
+
 async def test_a_refused_key_is_not_tried_for_minutes(bench: Bench, api: MessagesApi) -> None:
     api.fail(401, times=ALWAYS)
     verdict = await bench.run()

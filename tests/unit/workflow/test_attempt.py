@@ -116,6 +116,7 @@ class Scene:
         self.retries = RetryPolicy(2, 0.01, 0.01)
         self.operator = OPERATOR
         self.numbers: list[Numbers] = []
+        self.allowed_tools: list[tuple[str, ...]] = []
         self.progress: dict[str, Progress] = {}
         self.heard: list[str] = []
         self.play = self._played
@@ -204,8 +205,9 @@ class Scene:
     def _forget(self, run_id: str) -> None:
         self.progress.pop(run_id, None)
 
-    def _agent(self, numbers: Numbers) -> CommandAgent:
+    def _agent(self, numbers: Numbers, allowed_tools: tuple[str, ...]) -> CommandAgent:
         self.numbers.append(numbers)
+        self.allowed_tools.append(allowed_tools)
         settings = AgentSettings(
             kind="command",
             command=("agent",),

@@ -27,6 +27,18 @@ def test_its_template_is_the_prompt_and_its_numbers_bound_the_agent(scene: Scene
     assert [numbers.max_turns for numbers in scene.numbers] == [7]
 
 
+def test_its_tools_are_the_agents_where_the_operator_allows_it(scene: Scene) -> None:
+    scene.operator = replace(
+        scene.operator, allowed=frozenset({"allowed_tools"}), allowed_tools=("Bash(git:*)",)
+    )
+    scene.ended(scene.submitted())
+    text = "---\nallowed_tools: ['Bash(make:*)']\n---\n"
+    scene.workspaces.server.seed(WIDGETS, {PATH: text})
+    scene.people.label_issue(scene.ref, LABEL, "maria")
+    scene.ended(scene.submitted("2"))
+    assert scene.allowed_tools == [("Bash(git:*)",), ("Bash(make:*)",)]
+
+
 def test_only_the_default_branch_counts(scene: Scene) -> None:
     scene.workspaces.server.seed(WIDGETS, {PATH: "The maintainers' words."})
     scene.scenario = Scenario((Edit("greeting.txt", "Hello!\n"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -47,3 +48,21 @@ def test_a_prompt_may_be_forbidden() -> None:
     assert (template.text, template.first_line) == ("Do as I say.\n", 4)
     with pytest.raises(WorkflowFileError, match=r"line 4: .* does not allow .* set prompt"):
         plan(text, replace(OPERATOR, allowed=frozenset()))
+
+
+def test_tools_may_be_set_only_where_the_operator_allows_it() -> None:
+    operator = replace(OPERATOR, allowed_tools=("Bash(git:*)",))
+    assert make_plan(None, operator).allowed_tools == ("Bash(git:*)",)
+    assert plan("Do it.", operator).allowed_tools == ("Bash(git:*)",)
+    text = "---\nallowed_tools: ['Bash(make:*)', WebFetch]\n---\n"
+    with pytest.raises(WorkflowFileError, match=r"line 2: .* does not allow .* set allowed_tools"):
+        plan(text, operator)
+    allowing = replace(operator, allowed=frozenset({"allowed_tools"}))
+    assert plan(text, allowing).allowed_tools == ("Bash(make:*)", "WebFetch")
+
+
+@pytest.mark.parametrize("rule", ["", "Bash(", "Bash()", "--dangerous", "Bash(a)\nWrite", 7])
+def test_a_rule_is_a_tool_with_or_without_a_bound(rule: str | int) -> None:
+    operator = replace(OPERATOR, allowed=frozenset({"allowed_tools"}))
+    with pytest.raises(WorkflowFileError, match=r"line 2: allowed_tools\[0\]: "):
+        plan(f"---\nallowed_tools: [{json.dumps(rule)}]\n---\n", operator)
