@@ -21,7 +21,7 @@ from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.model.events import AgentEvent
 from claude_flow.model.issue import IssueRef
-from claude_flow.ports import AgentTask, Limits, Progress, Verdict
+from claude_flow.ports import AgentCommand, AgentTask, Limits, Progress, Verdict
 from claude_flow.testing.messages_api import MessagesApi
 from claude_flow.testing.serving import LoopbackServer
 from tests.real_agents import REPOSITORY, Installed, installed
@@ -81,8 +81,13 @@ def ignore(_: Progress) -> None:
     """Hear of progress and do nothing."""
 
 
+def as_it_is(command: AgentCommand) -> AgentCommand:
+    """The command itself."""
+    return command
+
+
 class Bench:
-    """One agent in a fresh git repository."""
+    """One agent in a fresh git repository; ``around`` changes how it is started."""
 
     def __init__(self, agent: str, installed: Installed, api_url: str, root: Path) -> None:
         self.workspace = root / "workspace"
@@ -111,6 +116,7 @@ class Bench:
         self._execution = LocalExecution(settings, clock=lambda: datetime.now(UTC))
         self._since = time.time()
         self.seconds = 0.0
+        self.around: Callable[[AgentCommand], AgentCommand] = as_it_is
 
     def settings(
         self,
@@ -170,7 +176,7 @@ class Bench:
         started = time.monotonic()
         try:
             ended = await self._execution.run(
-                task, agent.command(task), limits, output, on_progress
+                task, self.around(agent.command(task)), limits, output, on_progress
             )
         finally:
             self.seconds += time.monotonic() - started

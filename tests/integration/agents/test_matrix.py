@@ -5,6 +5,9 @@ The fixture ``bench`` looks at the time and for what is left behind, after each 
 
 import asyncio
 import signal
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,6 +29,7 @@ from claude_flow.ports import Limits, Verdict
 from claude_flow.testing.messages_api import MessagesApi
 from claude_flow.testing.messages_script import Turn, bash, write_file
 from tests.integration.agents.conftest import KEY, Bench
+from tests.integration.agents.outside import Outside, changed_since
 
 ALWAYS = 1000
 HUGE_CHARACTERS = 400_000
@@ -93,6 +97,22 @@ async def test_what_is_allowed_runs_and_nothing_else(
     verdict = await bench.run(allowed_tools=(allowed,))
     assert verdict.reason is reason, verdict.detail
     assert (bench.workspace / "made.txt").exists() == (reason is None)
+
+
+async def test_nothing_is_left_outside_its_folders(bench: Bench, api: MessagesApi) -> None:
+    outside, began = Outside(bench.root), time.time()
+    bench.around = outside.around
+    telltale = Path("/var/tmp/left-by-a-tool")
+    temporary = "import tempfile; tempfile.mkstemp()"
+    api.script(MAKE, LOOK, python(temporary), python(f"open('{telltale}', 'w')"))
+    assert (await bench.run()).reason is None
+    api.fail(403, times=ALWAYS)
+    again = replace(bench.task, attempt=2, scratch=bench.root / "runs" / "2" / "scratch")
+    assert (await bench.run(task=again)).reason is Reason.AGENT_FAILED
+    # What a tool wrote there by name is seen, so the rest would have been.
+    assert outside.left() == [telltale]
+    assert changed_since(began, bench.prefix) == []
+    assert bench.changed() == ["made.py"]
 
 
 async def test_a_refused_key_is_not_tried_for_minutes(bench: Bench, api: MessagesApi) -> None:
