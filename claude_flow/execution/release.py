@@ -16,6 +16,9 @@ from pathlib import Path
 
 _DIRECTORY = stat.S_IRWXU | stat.S_IRWXG
 _FILE = stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP
+# The sticky bit keeps the daemon from deleting; the sandbox refuses every mode with set-group-ID,
+# which a directory in the scratch directory has from it.
+_BITS = stat.S_ISVTX | stat.S_ISGID
 _ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
 
 
@@ -29,7 +32,7 @@ def release(top: Path) -> None:
             for name in _ACCESS_LISTS:
                 with contextlib.suppress(OSError):
                     os.removexattr(path, name, follow_symlinks=False)
-            wanted = (mode | (_DIRECTORY if stat.S_ISDIR(mode) else _FILE)) & ~stat.S_ISVTX
+            wanted = (mode | (_DIRECTORY if stat.S_ISDIR(mode) else _FILE)) & ~_BITS
             if wanted != mode:
                 os.chmod(path, stat.S_IMODE(wanted))  # noqa: PTH101 - as walked, in text
 

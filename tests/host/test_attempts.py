@@ -215,12 +215,11 @@ async def test_what_is_still_closed_is_opened_by_the_agents_user(attempt: Attemp
     attempt.control = PowerCut(settings, SystemdUnits())
     script = (
         "mkdir -p deep/er && echo x > deep/er/file && chmod 000 deep/er/file deep/er deep;"
-        'mkdir -p "$TMPDIR/../sticky" && echo x > "$TMPDIR/../sticky/file" &&'
-        ' chmod 1700 "$TMPDIR/../sticky"; echo done'
+        'umask 077; mkdir "$TMPDIR/../private"; echo x > "$TMPDIR/../private/file"; echo done'
     )
     ended = await attempt.run("sh", "-c", script)
     assert (ended.exit_code, attempt.output.lines) == (0, ["done"])
-    for path in (attempt.workspace / "deep/er", attempt.scratch / "sticky/file"):
+    for path in (attempt.workspace / "deep/er", attempt.scratch / "private/file"):
         with pytest.raises(PermissionError):
             path.lstat()
     control = UnitControl(settings, SystemdUnits())
