@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -13,15 +12,12 @@ import typer
 from claude_flow.cli.output import clean, say, say_fields, say_json, say_table
 from claude_flow.cli.run_source import RunSource
 from claude_flow.cli.session import Session
-from claude_flow.cli.transcript import readable
-from claude_flow.errors import EXIT_FAILED, ServiceError, UsageError
+from claude_flow.errors import EXIT_FAILED
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState, to_rfc3339
 from claude_flow.ports import Progress
 
 _LOOK_SECONDS = 0.3
-_CHUNK = 64 * 1024
-_RUN_ID = re.compile(r"[a-z0-9-]{1,80}")
 
 
 def list_runs(session: Session, *, states: Sequence[RunState], limit: int, as_json: bool) -> None:
@@ -73,30 +69,6 @@ def show(session: Session, *, run_id: str, as_json: bool) -> None:
                 for attempt in run.attempts
             ],
         )
-
-
-def logs(
-    session: Session, *, run_id: str, number: int | None, follow: bool, raw: bool, errors: bool
-) -> None:
-    """Print an attempt's output, with ``follow`` until the attempt has ended."""
-    source = RunSource(session)
-    run = source.run(run_id)
-    number = number or run.attempt or 1
-    path = _attempt_directory(session, run.id, number) / ("stderr.log" if errors else "stdout.log")
-
-    def is_over() -> bool:
-        now = source.run(run_id)
-        ended = [attempt.number for attempt in now.attempts if attempt.ended_at is not None]
-        return now.state.is_final or number in ended
-
-    if not follow and not _exists(path):
-        raise ServiceError(
-            f"attempt {number} of {run_id} has left no output at {path}",
-            hint="see its attempts with: claude-flowctl runs show " + run_id,
-        )
-    for line in _lines(path, follow=follow, is_over=is_over):
-        for text in [line] if raw else readable(line):
-            say(text)
 
 
 def cancel(session: Session, *, run_id: str) -> None:
@@ -188,49 +160,3 @@ def _say_run(run: Run) -> None:
             ("ended", to_rfc3339(run.ended_at)),
         ]
     )
-
-
-def _attempt_directory(session: Session, run_id: str, number: int) -> Path:
-    if _RUN_ID.fullmatch(run_id) is None:
-        raise UsageError(f"{run_id!r} is not a run's id", hint="see: claude-flowctl runs list")
-    return session.state_directory / "runs" / run_id / str(number)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except PermissionError as error:
-        raise _unreadable(path) from error
-
-
-def _lines(path: Path, *, follow: bool, is_over: Callable[[], bool]) -> Iterator[str]:
-    """The file's lines as it grows, until ``is_over`` said so before it was read to its end."""
-    held = b""
-    position = 0
-    while True:
-        is_last = not follow or is_over()
-        for chunk in _chunks(path, position):
-            position += len(chunk)
-            *lines, held = (held + chunk).split(b"\n")
-            yield from (line.decode(errors="replace") for line in lines)
-        if is_last:
-            break
-        time.sleep(_LOOK_SECONDS)
-    if held:
-        yield held.decode(errors="replace")
-
-
-def _chunks(path: Path, position: int) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            while chunk := file.read(_CHUNK):
-                yield chunk
-    except FileNotFoundError:  # not begun yet
-        return
-    except PermissionError as error:
-        raise _unreadable(path) from error
-
-
-def _unreadable(path: Path) -> ServiceError:
-    return ServiceError(f"{path} may not be read by this user", hint="try it with sudo")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from claude_flow.cli.session import session_of
+from claude_flow.errors import UsageError
 from claude_flow.model.run import RunState
 
 _MOST = 1000  # as many as the daemon lists
@@ -45,14 +46,29 @@ def logs(
     attempt: Annotated[
         int | None, typer.Option(min=1, help="Which; else the latest.", show_default=False)
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(help="Only the agent, a hook or a check, by its name.", show_default=False),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it ends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as JSON.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The output as the agent wrote it.")] = False,
     errors: Annotated[bool, typer.Option("--stderr", help="Standard error instead.")] = False,
 ) -> None:
-    """Show what a run's agent said."""
-    _perform(
-        context, "logs", run_id=run, number=attempt, follow=follow, raw=raw or errors, errors=errors
-    )
+    """Show what happened in a run's attempt: its agent, hooks and checks."""
+    from claude_flow.cli import run_logs  # noqa: PLC0415 - loads the database's driver
+
+    session = session_of(context)
+    if raw or errors:
+        if as_json:
+            raise UsageError("--json does not go with --raw and --stderr: these are no events")
+        run_logs.output(
+            session, run_id=run, number=attempt, part=part, follow=follow, errors=errors
+        )
+    else:
+        run_logs.events(
+            session, run_id=run, number=attempt, part=part, follow=follow, as_json=as_json
+        )
 
 
 @app.command()

@@ -1,94 +1,65 @@
-"""An agent's stream-json output as text for people."""
+"""An attempt's events as text for people."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from claude_flow.model.events import (
+    AgentEvent,
+    Output,
+    PermissionDenied,
+    Result,
+    Retry,
+    SessionStarted,
+    Started,
+    Text,
+    ToolResult,
+    ToolUse,
+    Truncated,
+)
 
 _SHOWN = 200  # characters of what a tool was given or answered
 
 
-def readable(line: str) -> Iterator[str]:
-    """The lines that tell what an output line says; none if it says nothing to people.
-
-    What is not a JSON object is passed on as it is, unknown kinds of events are left out.
-    """
-    text = line.rstrip("\n")
-    try:
-        event = json.loads(text)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict):
-        yield text
-        return
-    kind = event.get("type")
-    if kind in {"assistant", "user"}:
-        yield from _message(event)
-    elif kind == "system":
-        yield from _system(event)
-    elif kind == "result":
-        yield from _result(event)
-
-
-def _message(event: Mapping[str, Any]) -> Iterator[str]:
-    message = event.get("message")
-    content = message.get("content") if isinstance(message, dict) else None
-    if isinstance(content, str):
-        content = [{"type": "text", "text": content}]
-    for block in content if isinstance(content, list) else []:
-        if not isinstance(block, dict):
-            continue
-        kind = block.get("type")
-        if kind == "text" and event.get("type") == "assistant":
-            yield from str(block.get("text", "")).splitlines()
-        elif kind == "tool_use":
-            yield f"> {block.get('name')}: {_brief(_given(block.get('input')))}"
-        elif kind == "tool_result":
-            mark = "!" if block.get("is_error") else "<"
-            yield f"{mark} {_brief(_answered(block.get('content')))}"
+def readable(event: AgentEvent) -> Iterator[str]:
+    """The lines that tell an event; none if it says nothing to people."""
+    match event.what:
+        case Started():
+            yield f"== attempt {event.attempt}: {event.part}"
+        case SessionStarted(model):
+            yield f"* session begins, model {model or 'unknown'}"
+        case Text(text) | Output(text):
+            yield from text.splitlines()
+        case ToolUse(name, given):
+            yield f"> {name}: {_brief(given)}"
+        case ToolResult(output, is_error):
+            yield f"{'!' if is_error else '<'} {_brief(output)}"
+        case PermissionDenied(name):
+            yield f"! permission denied: {name or 'a tool'}"
+        case Retry():
+            yield f"! the API is asked again ({_why(event.what)})"
+        case Truncated(limit_bytes):
+            yield f"! more than {limit_bytes} bytes: the rest is not told; see --raw"
+        case Result():
+            yield from _result(event.what)
 
 
-def _system(event: Mapping[str, Any]) -> Iterator[str]:
-    kind = event.get("subtype")
-    if kind == "init":
-        yield f"* session begins, model {event.get('model', 'unknown')}"
-    elif kind == "permission_denied":
-        yield f"! permission denied: {event.get('tool_name', 'a tool')}"
-    elif kind == "api_retry":
-        status = event.get("error_status") or event.get("error") or "no answer"
-        yield f"! the API is asked again ({status})"
+def _why(retry: Retry) -> str:
+    status = "no answer" if retry.status is None else str(retry.status)
+    return status if retry.delay_seconds is None else f"{status}, after {retry.delay_seconds:.1f} s"
 
 
-def _result(event: Mapping[str, Any]) -> Iterator[str]:
-    parts = [str(event.get("subtype", "ended"))]
-    if event.get("is_error"):
-        parts[0] = f"error ({parts[0]})"
-    if isinstance(turns := event.get("num_turns"), int):
-        parts.append(f"{turns} turns")
-    if isinstance(cost := event.get("total_cost_usd"), int | float):
-        parts.append(f"{cost:.4f} USD")
-    if isinstance(duration := event.get("duration_ms"), int | float):
-        parts.append(f"{duration / 1000:.1f} s")
+def _result(result: Result) -> Iterator[str]:
+    parts = ["success" if result.ok else result.reason or result.stopped or "failed"]
+    if result.exit_code:
+        parts.append(f"exit code {result.exit_code}")
+    if result.turns is not None:
+        parts.append(f"{result.turns} turns")
+    if result.cost_usd is not None:
+        parts.append(f"{result.cost_usd:.4f} USD")
     yield f"* result: {', '.join(parts)}"
-    if isinstance(text := event.get("result"), str):
-        yield from text.splitlines()
-
-
-def _given(given: object) -> str:
-    if not isinstance(given, dict):
-        return str(given)
-    for name in ("command", "file_path", "path", "pattern", "url", "description"):
-        if isinstance(value := given.get(name), str):
-            return value
-    return json.dumps(given, ensure_ascii=False)
-
-
-def _answered(content: object) -> str:
-    if isinstance(content, list):
-        texts = (str(part.get("text", "")) for part in content if isinstance(part, dict))
-        return "\n".join(texts)
-    return "" if content is None else str(content)
+    if result.detail is not None:
+        yield from result.detail.splitlines()
 
 
 def _brief(text: str) -> str:

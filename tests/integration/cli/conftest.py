@@ -36,6 +36,18 @@ if (workspace / "slow").exists():
 print(json.dumps({"type": "result", "subtype": "success", "is_error": False, "num_turns": 2,
     "result": "Greets now."}), flush=True)
 """
+# The agent is asked again once, for the check passes the second time.
+_CHECKED = """\
+---
+hooks:
+  before_run: echo about to greet
+verify:
+  commands:
+    - test -e greeted || { touch greeted; exit 1; }
+  rounds: 1
+---
+Greet.
+"""
 
 
 @dataclass
@@ -57,9 +69,9 @@ class Host:
             check=False,
         )
 
-    def fine(self, *arguments: str) -> str:
+    def fine(self, *arguments: str, timeout: float = 60) -> str:
         """The same, and it must succeed."""
-        done = self.ctl(*arguments)
+        done = self.ctl(*arguments, timeout=timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "\x1b" not in done.stdout
         return done.stdout
@@ -93,7 +105,12 @@ def host_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     config_path = home / "config.json"
     with World(home / "world") as world:
         world.github.add_user("maria")
-        for name, files in (("acme/greeter", {"a.txt": "a"}), ("acme/slow", {"slow": "x"})):
+        repositories = {
+            "acme/greeter": {"a.txt": "a"},
+            "acme/slow": {"slow": "x"},
+            "acme/checked": {".github/claude-flow.md": _CHECKED},
+        }
+        for name, files in repositories.items():
             world.github.add_repository(name, files=files, permissions={"maria": "write"})
         config_path.write_text(
             json.dumps(
@@ -101,7 +118,7 @@ def host_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
                     "github": {
                         "api_url": world.api_url,
                         "git_base_url": world.git_base_url,
-                        "repositories": ["acme/greeter", "acme/slow"],
+                        "repositories": list(repositories),
                         "token": world.token,
                         "poll_interval_seconds": 1,
                     },

@@ -40,11 +40,23 @@ def test_a_run_is_listed_shown_and_its_agent_heard(running: Any) -> None:
     assert run["pull_request"] in shown
     assert "pull_request_opened" in shown
     assert running.json("runs", "show", run["id"]) == run
-    heard = running.fine("runs", "logs", run["id"])
-    assert "* session begins, model scripted" in heard
+    logs = ("runs", "logs", run["id"])
+    heard = running.fine(*logs)
+    assert heard.splitlines()[:2] == ["== attempt 1: agent", "* session begins, model scripted"]
     assert "I greet [31mloudly[0m with ***" in heard, "neither escapes nor tokens come through"
     assert "* result: success, 2 turns" in heard
-    assert json.loads(running.fine("runs", "logs", run["id"], "--raw").splitlines()[0])
+    raw = [json.loads(line) for line in running.fine(*logs, "--raw").splitlines()]
+    assert raw[0]["subtype"] == "init"
+    events = [json.loads(line) for line in running.fine(*logs, "--json").splitlines()]
+    assert [event["kind"] for event in events] == ["started", "session", "text", "usage", "result"]
+    assert running.fine(*logs, "--part", "agent", "--attempt", "1") == heard
+    for wrong, code in (
+        (("--attempt", "2"), 1),
+        (("--part", "../x"), 2),
+        (("--json", "--raw"), 2),
+        (("--raw", "--part", "hook-before-run"), 1),
+    ):
+        assert running.ctl(*logs, *wrong).returncode == code, wrong
     table = running.fine("runs", "list", "--state", "succeeded", "--limit", "1").splitlines()
     assert table[0].split()[:3] == ["RUN", "ISSUE", "STATE"]
     assert table[1].endswith(run["pull_request"])
@@ -60,6 +72,23 @@ def test_a_run_is_listed_shown_and_its_agent_heard(running: Any) -> None:
     assert running.json("usage", "--by", "run", "--since", "1d") == used
     assert running.json("runs", "show", run["id"]) == run
     assert running.fine("runs", "list", "--state", "succeeded", "-n", "1").splitlines() == table
+
+
+def test_all_attempts_and_parts_are_followed_to_the_runs_end(running: Any) -> None:
+    issue = labelled_issue(running, "acme/checked", "Greet twice")
+    run = run_of(running, issue, "running")
+    followed = running.fine("runs", "logs", run["id"], "--follow", "--attempt", "1", timeout=120)
+    ended = run_of(running, issue, "succeeded")
+    parts = [line for line in followed.splitlines() if line.startswith("== ")]
+    assert parts == [
+        *("== attempt 1: hook-before-run", "== attempt 1: agent"),
+        *("== attempt 1: verify-1-1", "== attempt 1: agent-2", "== attempt 1: verify-2-1"),
+    ]
+    assert followed.count("* result: ") == len(parts)
+    assert followed.count("exit code 1") == 1, "the first check, and not the second"
+    assert "about to greet" in followed
+    hook = running.fine("runs", "logs", ended["id"], "--part", "hook-before-run", "--raw")
+    assert hook == "about to greet\n"
 
 
 def test_a_running_run_is_followed_and_cancelled_and_asked_for_again(running: Any) -> None:
