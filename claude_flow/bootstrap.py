@@ -20,6 +20,7 @@ from claude_flow.config import ConfigManager
 from claude_flow.engine.record import RunRecord
 from claude_flow.engine.record import open_record as open_engine_record
 from claude_flow.errors import EngineError, TokenRefusedError
+from claude_flow.execution.event_log import RunEvents
 from claude_flow.execution.lease import LEASE_FILE, FileLease
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.processes import ProcessRunner
@@ -95,6 +96,7 @@ class Parts:
     announcer: Announcer
     attempts: AttemptRunner
     progress: LiveProgress
+    events: RunEvents
     agent: Callable[[], Agent]
     clock: Callable[[], datetime]
     housekeeping: Housekeeping
@@ -252,6 +254,7 @@ def wire(
         announcer=announcer,
         attempts=attempts,
         progress=progress,
+        events=RunEvents(state / "runs"),
         agent=agent,
         clock=clock,
         housekeeping=Housekeeping(

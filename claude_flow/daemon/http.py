@@ -26,6 +26,7 @@ from claude_flow.daemon.http_guard import SECURITY_HEADERS, ApiToken, Guard, err
 from claude_flow.daemon.page import ASSETS, render_page
 from claude_flow.daemon.snapshot import Snapshot
 from claude_flow.errors import EngineError, UsageError
+from claude_flow.execution.event_log import EventPosition, ToldEvent
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.model.usage import DEFAULT_SINCE, UsageBy, UsageReport
@@ -78,6 +79,10 @@ class ServiceView(Protocol):
         """The run, or None."""
         ...
 
+    def happened(self, run_id: str, after: EventPosition) -> list[ToldEvent]:
+        """What happened next in the run's attempts on this host. Raises OSError."""
+        ...
+
     def cancel(self, run_id: str) -> bool:
         """Ask for the end of a run; False if it is final."""
         ...
@@ -107,7 +112,7 @@ class _Routes:
     def __init__(self, view: ServiceView, api_token: ApiToken, pace: Pace) -> None:
         self._view = view
         self._api_token = api_token
-        self.streams = EventStreams(self._read_moment, pace)
+        self.streams = EventStreams(self._read_moment, view.happened, pace)
 
     def table(self) -> list[Route]:
         run = "/api/v1/runs/{run_id}"
@@ -187,7 +192,7 @@ class _Routes:
         run = await self._find(request)
         moment = self._moment(run)
         after = request.headers.get("last-event-id")
-        if run.state.is_final and after == moment.event_id:
+        if await self.streams.is_all_told(moment, after=after):
             # To a browser's EventSource 204 means: there is no more, do not come again.
             return Response(status_code=204)
         if self.streams.is_full:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from claude_flow.daemon.health import Health, HealthFacts, assess
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
 from claude_flow.daemon.workings import Workings
+from claude_flow.execution.event_log import EventPosition, ToldEvent
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Run, RunState
 from claude_flow.model.usage import UsageBy, UsageReport
@@ -108,6 +109,10 @@ class DaemonView:
     def run(self, run_id: str) -> Run | None:
         """The run, or None."""
         return self._parts.engine.get(run_id)
+
+    def happened(self, run_id: str, after: EventPosition) -> list[ToldEvent]:
+        """What happened next in the run's attempts on this host. Raises OSError."""
+        return self._parts.events.after(run_id, after)
 
     def cancel(self, run_id: str) -> bool:
         """Ask for the end of a run; False if it is final."""

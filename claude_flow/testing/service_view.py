@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from claude_flow.daemon.health import Health, HealthFacts, assess
 from claude_flow.daemon.snapshot import RunningRun, Snapshot
+from claude_flow.execution.event_log import EventPosition, ToldEvent
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.model.transitions import RunEnded, apply
@@ -23,6 +24,7 @@ class FakeServiceView:
     snapshot: Snapshot
     recorded: dict[str, Run] = field(default_factory=dict)
     agents: dict[str, Progress] = field(default_factory=dict)
+    told: dict[str, list[ToldEvent]] = field(default_factory=dict)
     metrics_text: bytes | None = None
     fault: Exception | None = None
     refreshes: int = 0
@@ -72,6 +74,10 @@ class FakeServiceView:
         """From ``recorded``."""
         self._read()
         return self.recorded.get(run_id)
+
+    def happened(self, run_id: str, after: EventPosition) -> list[ToldEvent]:
+        """From ``told``."""
+        return [one for one in self.told.get(run_id, []) if one.end > after]
 
     def cancel(self, run_id: str) -> bool:
         """End the run as its user's wish."""

@@ -216,13 +216,22 @@ def test_kill_9_in_mid_run_loses_and_doubles_no_event(
     until(lambda: len(names()) == 1, daemon.last_words)
     daemon.kill()
     flag.touch()
-    installation.ended(installation.start(), issue)
+    daemon = installation.start()
+    run = installation.ended(daemon, issue)
     assert len(names()) == len(set(names())) == 2, "the agent and the one that followed it"
     ends = [event["kind"] for event in told() if event["kind"] in {"started", "result"}]
     assert ends == ["started", "started", "result"]
     assert all(event["attempt"] == 1 for event in told()), "the daemon's end is no attempt"
     result = told()[-1]
     assert (result["kind"], result["ok"], result["exit_code"]) == ("result", True, 0)
+    stream = daemon.ask(f"/api/v1/runs/{run['id']}/events").body.decode()
+    blocks = [
+        dict(line.split(": ", 1) for line in block.splitlines())
+        for block in stream.split("\n\n")
+        if block
+    ]
+    agents = [json.loads(block["data"]) for block in blocks if block["event"] == "agent"]
+    assert agents == told(), "over HTTP as well"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

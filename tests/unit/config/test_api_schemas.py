@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from claude_flow.config import schema_path
 from claude_flow.daemon.events import RunMoment
 from claude_flow.model.budgets import Budgets, daily_budgets
+from claude_flow.model.events import AgentEvent, Text
 from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import (
     Attempt,
@@ -38,7 +39,8 @@ def document(name: str) -> dict[str, Any]:
 
 
 def validator(name: str) -> jsonschema_rs.Draft202012Validator:
-    registry = jsonschema_rs.Registry([("urn:claude-flow:run", document("run"))])
+    referred = [(f"urn:claude-flow:{name}", document(name)) for name in ("run", "agent-event")]
+    registry = jsonschema_rs.Registry(referred)
     return jsonschema_rs.Draft202012Validator(document(name), registry=registry)
 
 
@@ -97,6 +99,12 @@ def test_events(run: Run, progress: Progress) -> None:
         validator("event").validate({"event": name, "data": data})
 
 
+@given(st.text(printable), st.integers(1, 9))
+def test_what_happens(text: str, attempt: int) -> None:
+    data = AgentEvent(NOW, attempt, "agent", Text(text)).to_json()
+    validator("event").validate({"event": "agent", "data": data})
+
+
 UNIT = UnitState(
     unit="claude-flow.service",
     load="loaded",
@@ -134,7 +142,7 @@ def test_status(unit: UnitState | None, process: MainProcess | None, resources: 
     validator("status").validate(status.to_dict())
 
 
-@pytest.mark.parametrize("name", ["run", "event", "status"])
+@pytest.mark.parametrize("name", ["run", "event", "agent-event", "status"])
 def test_they_are_schemas_and_refuse_what_is_not(name: str) -> None:
     jsonschema_rs.meta.validate(document(name))
     assert not validator(name).is_valid({})

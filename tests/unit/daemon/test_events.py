@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,12 +15,15 @@ from claude_flow.daemon.http import create_app
 from claude_flow.daemon.http_guard import ApiToken
 from claude_flow.daemon.http_server import RunningServer, serve
 from claude_flow.errors import EngineError
+from claude_flow.execution.event_log import EventPosition, ToldEvent
+from claude_flow.model.events import AgentEvent, Text
 from claude_flow.model.run import Phase, Reason, Run, RunState, Usage
 from claude_flow.ports import Progress
 from claude_flow.testing.service_view import FakeServiceView
 
 MakeRun = Callable[..., Run]
 PATIENCE_SECONDS = 10
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -147,6 +151,91 @@ async def test_a_reader_with_an_unknown_place_hears_all(server: RunningServer, r
         assert (await follower.event())[0] == "progress"
 
 
+def nothing(_run_id: str, _after: EventPosition) -> list[ToldEvent]:
+    return []
+
+
+def say(number: int, attempt: int = 1) -> ToldEvent:
+    event = AgentEvent(NOW, attempt, "agent", Text(f"word {number}\n\ndata: forged"))
+    return ToldEvent(event.to_line().decode().strip(), EventPosition(attempt, number * 100))
+
+
+async def test_what_happens_is_told_as_it_comes(
+    view: FakeServiceView, server: RunningServer, run: Run
+) -> None:
+    view.told[run.id] = [say(1)]
+    async with follow(server, run.id) as follower:
+        assert await follower.event() == ("agent", json.loads(say(1).line))
+        assert [(await follower.event())[0] for _ in range(2)] == ["progress", "run"]
+        view.told[run.id] += [say(2), say(1, attempt=2)]
+        assert await follower.event() == ("agent", json.loads(say(2).line))
+        assert await follower.event() == ("agent", json.loads(say(1, attempt=2).line))
+        # What comes with the end is told before it.
+        view.told[run.id].append(say(2, attempt=2))
+        view.recorded[run.id] = replace(run, state=RunState.CANCELLED)
+        assert (await follower.event())[0] == "agent"
+        assert (await follower.event())[1]["state"] == "cancelled"
+        assert b"event:" not in await follower.rest()
+
+
+async def test_resumed_after_any_event_nothing_is_lost_or_doubled(
+    view: FakeServiceView, server: RunningServer, run: Run
+) -> None:
+    view.recorded[run.id] = replace(run, state=RunState.SUCCEEDED)
+    view.told[run.id] = [say(1), say(2), say(1, attempt=3)]
+
+    async def all_after(last: str | None) -> list[dict[str, str]]:
+        async with follow(server, run.id, after=last) as follower:
+            if follower.status == 204:
+                return []
+            return [await follower.block() for _ in range(follower_count(last))]
+
+    def follower_count(last: str | None) -> int:
+        return 5 if last is None else 4 - ids.index(last)
+
+    ids: list[str] = []
+    whole = await all_after(None)
+    ids = [block["id"] for block in whole]
+    assert [block["event"] for block in whole] == ["agent"] * 3 + ["progress", "run"]
+    for index, block in enumerate(whole[:3]):
+        assert await all_after(block["id"]) == whole[index + 1 :]
+    assert whole[3]["id"] == whole[4]["id"], "both tell one moment"
+    assert await all_after(whole[4]["id"]) == []
+
+
+async def test_an_end_with_words_that_the_reader_has_not_is_not_all(
+    view: FakeServiceView, server: RunningServer, run: Run
+) -> None:
+    view.recorded[run.id] = replace(run, state=RunState.SUCCEEDED)
+    async with follow(server, run.id) as follower:
+        last = (await follower.block())["id"]
+    view.told[run.id] = [say(1)]
+    async with follow(server, run.id, after=last) as follower:
+        assert await follower.event() == ("agent", json.loads(say(1).line))
+        assert b"event:" not in await follower.rest()
+
+
+async def test_lines_that_are_no_events_are_passed_over(
+    view: FakeServiceView, server: RunningServer, run: Run
+) -> None:
+    odd = ToldEvent('{"kind": "of a later release"}\r\n', EventPosition(1, 50))
+    view.told[run.id] = [odd, say(1)]
+    async with follow(server, run.id) as follower:
+        assert await follower.event() == ("agent", json.loads(say(1).line))
+
+
+async def test_events_that_cannot_be_read_are_told_in_the_log(
+    make_run: MakeRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read_happened(_run_id: str, _after: EventPosition) -> list[ToldEvent]:
+        raise PermissionError("not yours")
+
+    streams = EventStreams(lambda _run_id: None, read_happened, Pace(poll_seconds=0.01))
+    moment = RunMoment(make_run(1, RunState.SUCCEEDED), Progress())
+    assert len([block async for block in streams.follow(moment, after=None)]) == 1
+    assert "not yours" in caplog.text
+
+
 async def test_an_unknown_run(ask: Callable[..., Awaitable[Any]]) -> None:
     answer = await ask("/api/v1/runs/no-such-run/events")
     assert (answer.status, answer.error_code) == (404, "not_found")
@@ -187,7 +276,7 @@ async def test_too_many_streams(view: FakeServiceView, run: Run) -> None:
 
 
 async def test_streams_are_counted(make_run: MakeRun) -> None:
-    streams = EventStreams(lambda _run_id: None, Pace(), limit=1)
+    streams = EventStreams(lambda _run_id: None, nothing, Pace(), limit=1)
     stream = streams.follow(RunMoment(make_run(1, RunState.RUNNING), Progress()), after=None)
     fullness = [streams.is_full]
     await anext(stream)
@@ -203,7 +292,7 @@ async def test_a_database_that_goes_away_ends_the_stream(
     def read(_run_id: str) -> RunMoment | None:
         raise EngineError("the database is away")
 
-    streams = EventStreams(read, Pace(poll_seconds=0.01))
+    streams = EventStreams(read, nothing, Pace(poll_seconds=0.01))
     moment = RunMoment(make_run(1, RunState.RUNNING), Progress())
     async with asyncio.timeout(PATIENCE_SECONDS):
         blocks = [block async for block in streams.follow(moment, after=None)]
