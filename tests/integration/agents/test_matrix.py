@@ -4,6 +4,7 @@ The fixture ``bench`` looks at the time and for what is left behind, after each 
 """
 
 import asyncio
+import os
 import signal
 import time
 from dataclasses import replace
@@ -33,6 +34,7 @@ from tests.integration.agents.outside import Outside, changed_since
 
 ALWAYS = 1000
 HUGE_CHARACTERS = 400_000
+LONGEST_SOCKET_PATH = 103  # of Claude Code's own
 MAKE = [write_file("made.py", "print(1)\n")]
 LOOK = [bash("git status")]
 _TELLING = (SessionStarted, ToolUse, ToolResult, Text)
@@ -103,6 +105,10 @@ async def test_nothing_is_left_outside_its_folders(bench: Bench, api: MessagesAp
     outside, began = Outside(bench.root), time.time()
     bench.around = outside.around
     telltale = Path("/var/tmp/left-by-a-tool")
+    # Where a socket's path gets too long Claude Code puts it there: docs/explanation/safety.md.
+    socket = bench.task.scratch / "tmp" / "cc-socks" / "1234567.sock"
+    too_long = len(str(socket)) > LONGEST_SOCKET_PATH
+    spared = {Path(f"/tmp/cc-socks-{os.getuid()}")} if too_long else set()
     temporary = "import tempfile; tempfile.mkstemp()"
     api.script(MAKE, LOOK, python(temporary), python(f"open('{telltale}', 'w')"))
     assert (await bench.run()).reason is None
@@ -110,8 +116,9 @@ async def test_nothing_is_left_outside_its_folders(bench: Bench, api: MessagesAp
     again = replace(bench.task, attempt=2, scratch=bench.root / "runs" / "2" / "scratch")
     assert (await bench.run(task=again)).reason is Reason.AGENT_FAILED
     # What a tool wrote there by name is seen, so the rest would have been.
-    assert outside.left() == [telltale]
-    assert changed_since(began, bench.prefix) == []
+    assert [path for path in outside.left() if path not in spared] == [telltale]
+    # Another worker that makes sure of the installation opens its lock.
+    assert set(changed_since(began, bench.prefix)) <= {bench.prefix / ".lock"}
     assert bench.changed() == ["made.py"]
 
 
