@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ def host(installation: Installation, installed: Installed) -> Installation:
     installation.environ |= {
         "ANTHROPIC_API_KEY": "sk-ant-made-up-0123456789",
         "ANTHROPIC_BASE_URL": installation.world.messages_url,
+        # The agent's tools call python3, which elsewhere on the PATH may need more than is seen.
+        "PATH": f"{Path(sys.executable).parent}:{installation.environ['PATH']}",
     }
     installation.configure(
         claude_flow={
