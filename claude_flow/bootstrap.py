@@ -7,7 +7,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,6 @@ from claude_flow.ports import (
     Execution,
     GitHub,
     Processes,
-    Progress,
 )
 from claude_flow.systemd.manager import SystemdUnits
 from claude_flow.triggers.brakes import RecordedBrakes
@@ -51,6 +50,7 @@ from claude_flow.workflow.announcer import Announcer
 from claude_flow.workflow.briefing import Briefing
 from claude_flow.workflow.commands import Commands
 from claude_flow.workflow.housekeeping import Housekeeping
+from claude_flow.workflow.live_progress import LiveProgress
 from claude_flow.workflow.publisher import Publisher
 from claude_flow.workflow.removal import WorkspaceRemoval
 from claude_flow.workflow_file import Numbers
@@ -63,26 +63,6 @@ from claude_flow.workspace import (
 
 # An App's token lasts an hour: older ones need no mask.
 _TOKENS_MASKED = 8
-
-
-@dataclass(slots=True)
-class LiveProgress:
-    """What the agents of this process last said; written by their threads, read by others."""
-
-    by_run: dict[str, Progress] = field(default_factory=dict)
-
-    def note(self, run_id: str, progress: Progress) -> None:
-        """Keep the latest word of a run's agent."""
-        self.by_run[run_id] = progress
-
-    def cost_usd(self, run_id: str) -> float:
-        """What a run's agent told so far of what its attempt costs."""
-        told = self.by_run.get(run_id)
-        return 0.0 if told is None else told.usage.cost_usd or 0.0
-
-    def forget(self, run_id: str) -> None:
-        """The run's attempt is over."""
-        self.by_run.pop(run_id, None)
 
 
 @dataclass(frozen=True, slots=True)
