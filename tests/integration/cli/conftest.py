@@ -105,12 +105,11 @@ def host_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     config_path = home / "config.json"
     with World(home / "world") as world:
         world.github.add_user("maria")
-        repositories = {
-            "acme/greeter": {"a.txt": "a"},
-            "acme/slow": {"slow": "x"},
-            "acme/checked": {".github/claude-flow.md": _CHECKED},
-        }
-        for name, files in repositories.items():
+        for name, files in (
+            ("acme/greeter", {"a.txt": "a"}),
+            ("acme/slow", {"slow": "x"}),
+            ("acme/checked", {".github/claude-flow.md": _CHECKED}),
+        ):
             world.github.add_repository(name, files=files, permissions={"maria": "write"})
         config_path.write_text(
             json.dumps(
@@ -118,7 +117,7 @@ def host_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
                     "github": {
                         "api_url": world.api_url,
                         "git_base_url": world.git_base_url,
-                        "repositories": list(repositories),
+                        "repositories": ["acme/greeter", "acme/slow"],
                         "token": world.token,
                         "poll_interval_seconds": 1,
                     },
@@ -164,6 +163,15 @@ def host(host_of_all: Host) -> Iterator[Host]:
         units.reset_failed(UNIT)
     yield host_of_all
     host_of_all.config_path.write_text(before)
+
+
+@pytest.fixture
+def checking(host: Host) -> Iterator[Host]:
+    """A host whose service works on ``acme/checked`` alone."""
+    host.configure(github={"repositories": ["acme/checked"]})
+    host.fine("start")
+    yield host
+    host.fine("stop")
 
 
 @pytest.fixture

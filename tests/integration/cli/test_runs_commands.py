@@ -74,11 +74,11 @@ def test_a_run_is_listed_shown_and_its_agent_heard(running: Any) -> None:
     assert running.fine("runs", "list", "--state", "succeeded", "-n", "1").splitlines() == table
 
 
-def test_all_attempts_and_parts_are_followed_to_the_runs_end(running: Any) -> None:
-    issue = labelled_issue(running, "acme/checked", "Greet twice")
-    run = run_of(running, issue, "running")
-    followed = running.fine("runs", "logs", run["id"], "--follow", "--attempt", "1", timeout=120)
-    ended = run_of(running, issue, "succeeded")
+def test_all_attempts_and_parts_are_followed_to_the_runs_end(checking: Any) -> None:
+    issue = labelled_issue(checking, "acme/checked", "Greet twice")
+    run = run_of(checking, issue, "running")
+    followed = checking.fine("runs", "logs", run["id"], "--follow", "--attempt", "1", timeout=120)
+    ended = run_of(checking, issue, "succeeded")
     parts = [line for line in followed.splitlines() if line.startswith("== ")]
     assert parts == [
         *("== attempt 1: hook-before-run", "== attempt 1: agent"),
@@ -87,7 +87,7 @@ def test_all_attempts_and_parts_are_followed_to_the_runs_end(running: Any) -> No
     assert followed.count("* result: ") == len(parts)
     assert followed.count("exit code 1") == 1, "the first check, and not the second"
     assert "about to greet" in followed
-    hook = running.fine("runs", "logs", ended["id"], "--part", "hook-before-run", "--raw")
+    hook = checking.fine("runs", "logs", ended["id"], "--part", "hook-before-run", "--raw")
     assert hook == "about to greet\n"
 
 
