@@ -119,6 +119,7 @@ def sandbox_settings(config: ConfigManager, environ: Mapping[str, str]) -> Sandb
         is_local=config.get("execution.backend") == "local",
         mode=SandboxMode(config.get("execution.sandbox")),
         network=Network(config.get("execution.network")),
+        hosts=tuple(config.get("execution.network_hosts")),
         programs=(Path(config.get("claude_flow.install_prefix")),),
         readable=tuple(map(Path, config.get("execution.readable_paths"))),
         writable=tuple(map(Path, config.get("execution.writable_paths"))),

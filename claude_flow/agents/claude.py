@@ -17,6 +17,8 @@ INSTALL_CLAUDE = (
     "install Claude Code (its npm package for this machine is enough) so that `claude` is in "
     "claude_flow.install_prefix/bin or on the service's PATH"
 )
+MODEL_ADDRESS = "https://api.anthropic.com"
+"""Where Claude Code finds its model unless it is told otherwise."""
 # Few and short: an attempt's own retries are better than minutes of silence in one.
 _ENVIRONMENT = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -62,6 +64,7 @@ class ClaudeAgent:
             files={scratch.claude / "settings.json": claude_settings(self._settings)},
             directories=(scratch.home, scratch.temporary),
             copies=resumption.copies,
+            hosts=self._surroundings.model_host(MODEL_ADDRESS),
         )
 
     def output(self) -> JudgedOutput:

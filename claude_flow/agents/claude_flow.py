@@ -8,6 +8,7 @@ from pathlib import Path
 
 from claude_flow.agents.claude import (
     INSTALL_CLAUDE,
+    MODEL_ADDRESS,
     bounds,
     claude_environment,
     claude_settings,
@@ -111,6 +112,7 @@ class ClaudeFlowAgent:
             executable=frozenset({shim}),
             directories=(scratch.home, scratch.temporary),
             copies=resumption.copies,
+            hosts=self._surroundings.model_host(MODEL_ADDRESS),
         )
 
     def output(self) -> JudgedOutput:

@@ -34,6 +34,7 @@ class CommandAgent:
             stdin=task.prompt,
             files={},
             directories=(scratch.home, scratch.temporary),
+            hosts=self._surroundings.model_host(),
         )
 
     def output(self) -> JudgedOutput:

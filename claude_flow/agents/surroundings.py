@@ -6,12 +6,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from claude_flow.agents.settings import AgentSettings
 from claude_flow.errors import AgentUnavailableError
 from claude_flow.ports import AgentTask
 
 _PATH_WITHOUT_ANY = "/usr/local/bin:/usr/bin:/bin"
+_MODEL_ADDRESS = "ANTHROPIC_BASE_URL"
+_PORTS = {"https": 443, "http": 80}
 
 # What claude-flow leaves in the directory it works in, measured over its v2 and v3.
 _CLAUDE_FLOW_DROPPINGS = (
@@ -94,6 +97,14 @@ class Surroundings:
             "TMPDIR": str(scratch.temporary),
         }
 
+    def model_host(self, usual: str | None = None) -> tuple[str, ...]:
+        """Where the model is: the address in the agent's environment, else the ``usual`` one.
+
+        As ``name:port``; none if there is neither.
+        """
+        address = self._allowed.get(_MODEL_ADDRESS) or usual
+        return () if address is None else _host_and_port(address)
+
     def find(self, program: str, *, install: str) -> Path:
         """Where ``program`` is; ``install`` says how to come by it.
 
@@ -107,3 +118,14 @@ class Surroundings:
                 hint=install,
             )
         return Path(found)
+
+
+def _host_and_port(address: str) -> tuple[str, ...]:
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # no address: the agent says so itself
+        return ()
+    if not host or port is None:
+        return ()
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}",)

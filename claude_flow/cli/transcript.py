@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from claude_flow.model.events import (
     AgentEvent,
+    HostRefused,
     Output,
     PermissionDenied,
     Result,
@@ -34,14 +35,20 @@ def readable(event: AgentEvent) -> Iterator[str]:
             yield f"> {name}: {_brief(given)}"
         case ToolResult(output, is_error):
             yield f"{'!' if is_error else '<'} {_brief(output)}"
-        case PermissionDenied(name):
-            yield f"! permission denied: {name or 'a tool'}"
+        case PermissionDenied() | HostRefused():
+            yield f"! {_refusal(event.what)}"
         case Retry():
             yield f"! the API is asked again ({_why(event.what)})"
         case Truncated(limit_bytes):
             yield f"! more than {limit_bytes} bytes: the rest is not told; see --raw"
         case Result():
             yield from _result(event.what)
+
+
+def _refusal(what: PermissionDenied | HostRefused) -> str:
+    if isinstance(what, HostRefused):
+        return f"no connection to {what.host}:{what.port}: {what.why}"
+    return f"permission denied: {what.name or 'a tool'}"
 
 
 def _why(retry: Retry) -> str:

@@ -47,7 +47,8 @@ class View:
     """What one attempt sees beside the system's directories; later kinds lie over earlier ones.
 
     ``shared_read`` and ``shared_write`` are the host's, ``hidden`` the service's own,
-    ``readable`` and ``writable`` the attempt's. All are there.
+    ``readable`` and ``writable`` the attempt's. All are there. ``door`` is a program that is
+    started before the attempt's, and becomes it.
     """
 
     workspace: Path
@@ -57,6 +58,7 @@ class View:
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     has_network: bool = True
+    door: tuple[str, ...] = ()
 
 
 def wrapped(bwrap: str, env: str, view: View, argv: Iterable[str]) -> tuple[str, ...]:
@@ -64,6 +66,7 @@ def wrapped(bwrap: str, env: str, view: View, argv: Iterable[str]) -> tuple[str,
     return (
         *(env, *_DEAF),
         *(bwrap, *_options(view), "--"),
+        *view.door,
         *(env, *_HEARING),
         *argv,
     )

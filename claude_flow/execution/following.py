@@ -13,11 +13,9 @@ from claude_flow.errors import ExecutionError, LeaseLostError
 from claude_flow.execution.event_log import EventLog
 from claude_flow.execution.lease import FileLease
 from claude_flow.execution.logs import LogTail, last_text, size
+from claude_flow.execution.refusals import Refusals
 from claude_flow.execution.spec import LEASE_LOST, AttemptFiles, AttemptResult
 from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress, Stop
-
-OVERDUE_SECONDS = 60.0
-"""Beyond its time-out an attempt's watcher needs less than this to end it."""
 
 _STDERR_TAIL_BYTES = 4096
 _TOLD_BY_RESULT: dict[str | None, Stop] = {
@@ -33,19 +31,17 @@ class Marks:
     stdout: int
     stderr: int
     runner: int
+    refusals: int = 0
 
     @classmethod
     def at_the_end(cls, files: AttemptFiles) -> Self:
         """Behind all that is there now."""
-        return cls(size(files.stdout), size(files.stderr), size(files.runner))
+        looked_at = (files.stdout, files.stderr, files.runner, files.refusals)
+        return cls(*map(size, looked_at))
 
 
 class Follower:
-    """Reads what the agent writes while it runs and stops it where going on is pointless.
-
-    Also where it still runs after ``longest_seconds``: its watcher, which an agent of the same
-    user can stop or deceive, should have ended it before.
-    """
+    """Reads what the agent writes while it runs and stops it where going on is pointless."""
 
     def __init__(
         self,
@@ -55,7 +51,7 @@ class Follower:
         on_progress: Callable[[Progress], None],
         events: EventLog,
         poll_seconds: float,
-        longest_seconds: float,
+        refusals: Refusals | None = None,
     ) -> None:
         self._files = files
         self._begun = begun
@@ -63,30 +59,22 @@ class Follower:
         self._on_progress = on_progress
         self._events = events
         self._poll_seconds = poll_seconds
-        self._longest_seconds = longest_seconds
+        self._refusals = refusals
         self._tail = LogTail(files.stdout, offset=begun.stdout)
         self._told: Progress | None = None
-        self._gave_up: Stop | None = None
+        self._gave_up = False
 
     async def follow(self, ended: asyncio.Future[_Ended], give_up: Callable[[], object]) -> None:
         """Feed the output until ``ended``; ``give_up`` is called once and has to end it."""
-        loop = asyncio.get_running_loop()
-        overdue_at = loop.time() + self._longest_seconds
         try:
             while not ended.done():
                 more = self._read()
-                if self._gave_up is None:
-                    self._gave_up = self._pointless(is_overdue=loop.time() >= overdue_at)
-                    if self._gave_up is not None:
-                        give_up()
+                if self._output.fatal is not None and not self._gave_up:
+                    self._gave_up = True
+                    give_up()
                 await asyncio.wait({ended}, timeout=0 if more else self._poll_seconds)
         finally:
             ended.cancel()
-
-    def _pointless(self, *, is_overdue: bool) -> Stop | None:
-        if self._output.fatal is not None:
-            return Stop.FATAL
-        return Stop.TIMED_OUT if is_overdue else None
 
     def read_rest(self) -> None:
         """Feed what came last."""
@@ -97,6 +85,8 @@ class Follower:
     def _read(self) -> bool:
         lines = self._tail.lines()
         self._feed(lines)
+        if self._refusals is not None:
+            self._events.note(self._refusals.read())
         return bool(lines)
 
     def _feed(self, lines: list[str]) -> None:
@@ -130,7 +120,7 @@ class Follower:
         ended = ProcessEnded(
             exit_code=result.exit_code,
             # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
-            stopped=self._gave_up or _TOLD_BY_RESULT.get(result.stopped),
+            stopped=Stop.FATAL if self._gave_up else _TOLD_BY_RESULT.get(result.stopped),
             started_at=started_at,
             ended_at=ended_at,
             stderr_tail=last_text(

@@ -20,7 +20,6 @@ from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import remove
 from claude_flow.execution.event_log import EventKeeping
 from claude_flow.execution.following import (
-    OVERDUE_SECONDS,
     Follower,
     Marks,
     require_end_of,
@@ -29,7 +28,8 @@ from claude_flow.execution.following import (
 from claude_flow.execution.lease import FileLease
 from claude_flow.execution.logs import last_text
 from claude_flow.execution.preparation import write_agent_files
-from claude_flow.execution.sandbox import Sandbox
+from claude_flow.execution.refusals import Refusals
+from claude_flow.execution.sandbox import Sandbox, Wrapped
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_processes, marked
 from claude_flow.journal import redactor
@@ -57,8 +57,7 @@ class LocalSettings:
 
     ``grace_seconds`` lie between SIGTERM and SIGKILL; each stream of an attempt is kept up to
     ``stream_limit_bytes`` (and its last words beyond that), its events up to
-    ``events_limit_bytes``. What still runs ``overdue_seconds`` after its time-out is ended without
-    its watcher. ``lease`` is this host's, where others could take its runs over.
+    ``events_limit_bytes``. ``lease`` is this host's, where others could take its runs over.
     """
 
     runs_directory: Path
@@ -66,7 +65,6 @@ class LocalSettings:
     stream_limit_bytes: int = 64 * 1024 * 1024
     events_limit_bytes: int = 16 * 1024 * 1024
     poll_seconds: float = 0.1
-    overdue_seconds: float = OVERDUE_SECONDS
     lease: FileLease | None = None
 
 
@@ -124,19 +122,19 @@ class LocalExecution:
         lease = self._settings.lease
         begun_at = 0.0 if lease is None else lease.require()
         await self._sweep(task, marker)
-        files = self._write_down(task, command, limits)
+        files, command = self._write_down(task, command, limits)
         # An attempt that an earlier daemon left unfinished has logs already; they are kept.
         begun = Marks.at_the_end(files)
         started_at = self._clock()
         events = await asyncio.to_thread(self._events.open, task, started_at)
+        refusals = Refusals(
+            files.refusals,
+            offset=begun.refusals,
+            what=f"{task.part} of attempt {task.attempt} of {task.run_id}",
+            redact=self._events.redact,
+        )
         follower = Follower(
-            files,
-            begun,
-            output,
-            on_progress,
-            events,
-            poll_seconds=self._settings.poll_seconds,
-            longest_seconds=limits.timeout_seconds + self._settings.overdue_seconds,
+            files, begun, output, on_progress, events, self._settings.poll_seconds, refusals
         )
         with follower.telling_if_cut_short():
             process = await self._to_the_end(task, command, files, follower, marker)
@@ -158,17 +156,13 @@ class LocalExecution:
     ) -> Process:
         """Start the attempt's process and read along; nothing is left of it afterwards."""
         starting = asyncio.create_task(_start_runner(files, command.environment))
-        ends: list[asyncio.Task[None]] = []
-
-        def give_up() -> None:
-            ends.append(asyncio.create_task(_finish(lambda: self._end_runner(process))))
-
         try:
             try:
                 process = await to_the_end(starting)
-                await follower.follow(asyncio.ensure_future(process.wait()), give_up)
-                for end in ends:
-                    await end
+                await follower.follow(
+                    asyncio.ensure_future(process.wait()),
+                    give_up=lambda: _signal(process, signal.SIGTERM),
+                )
             finally:
                 if starting.exception() is None:
                     await _finish(lambda: self._end_runner(starting.result()))
@@ -177,14 +171,18 @@ class LocalExecution:
             await _finish(lambda: _remove_all(command.directories))
         return process
 
-    def _write_down(self, task: AgentTask, command: AgentCommand, limits: Limits) -> AttemptFiles:
+    def _write_down(
+        self, task: AgentTask, command: AgentCommand, limits: Limits
+    ) -> tuple[AttemptFiles, AgentCommand]:
+        """Have all that it starts with; gives its files, and the command as it is started."""
         directory = AttemptFiles.of(task, self._settings.runs_directory).directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
             write_agent_files(command, task.scratch, for_group=False)
+            wrapped = Wrapped(command)
             if self._sandbox is not None:
-                command = self._sandbox.wrap(task, command)
-            spec = self._spec(task, command, limits, directory)
+                wrapped = self._sandbox.wrap(task, command)
+            spec = self._spec(task, wrapped, limits, directory)
             spec.files.result.unlink(missing_ok=True)
             spec.files.prompt.write_text(command.stdin, encoding="utf-8", errors="replace")
             spec.write()
@@ -193,14 +191,15 @@ class LocalExecution:
                 f"could not prepare attempt {task.attempt} of {task.run_id}: {error}",
                 hint="check the space and the rights of the service's state directory",
             ) from error
-        return spec.files
+        return spec.files, wrapped.command
 
     def _spec(
-        self, task: AgentTask, command: AgentCommand, limits: Limits, directory: Path
+        self, task: AgentTask, wrapped: Wrapped, limits: Limits, directory: Path
     ) -> AttemptSpec:
         return AttemptSpec(
-            argv=command.argv,
-            environment=tuple(sorted(command.environment)),
+            argv=wrapped.command.argv,
+            environment=tuple(sorted(wrapped.command.environment)),
+            hosts=wrapped.hosts,
             workspace=str(task.workspace),
             directory=str(directory),
             timeout_seconds=limits.timeout_seconds,

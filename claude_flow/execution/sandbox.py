@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +13,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from claude_flow.errors import SandboxUnavailableError
+from claude_flow.errors import ExecutionError, SandboxUnavailableError
 from claude_flow.execution.bubblewrap import SYSTEM_DIRECTORIES, View, wrapped
+from claude_flow.execution.hosts import HostList
+from claude_flow.execution.way_out import (
+    Passed,
+    door_command,
+    door_files,
+    passed_over,
+    proxy_environment,
+)
 from claude_flow.ports import AgentCommand, AgentPlaces, AgentTask
 
 _log = logging.getLogger(__name__)
@@ -40,6 +49,7 @@ class Network(StrEnum):
     """The setting ``execution.network``."""
 
     OPEN = "open"
+    HOSTS = "hosts"
     CLOSED = "closed"
 
 
@@ -49,12 +59,14 @@ class SandboxSettings:
 
     ``is_local`` says whether attempts are this process's children: units are bounded by systemd.
     ``programs`` are directories of installed agents, ``hidden`` the service's own files and
-    directories; ``search_path`` is where bubblewrap itself is looked for.
+    directories; ``search_path`` is where bubblewrap itself is looked for. ``hosts`` is what
+    ``Network.HOSTS`` allows, beside the hosts that an agent itself needs.
     """
 
     is_local: bool = True
     mode: SandboxMode = SandboxMode.AUTO
     network: Network = Network.OPEN
+    hosts: tuple[str, ...] = ()
     programs: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
@@ -66,6 +78,18 @@ class SandboxSettings:
         """Whether working without it would do something else than was asked for."""
         return self.mode is SandboxMode.REQUIRED or self.network is not Network.OPEN
 
+    @property
+    def has_proxy(self) -> bool:
+        """Whether what leaves an attempt goes through a proxy."""
+        return self.network is Network.HOSTS
+
+    @property
+    def network_text(self) -> str:
+        """What an attempt reaches, in a few words."""
+        if not self.has_proxy:
+            return self.network
+        return f"{self.network} (the model's, and {len(self.hosts)} of execution.network_hosts)"
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -75,6 +99,14 @@ class Trial:
     env: str | None
     fault: str | None = None
     hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A command started where it belongs; ``hosts`` is what its proxy allows, None without one."""
+
+    command: AgentCommand
+    hosts: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -100,19 +132,25 @@ class Sandbox:
         if trial is None:
             _log.info("attempts run without a sandbox: execution.sandbox is off")
         elif trial.fault is None:
-            _log.info("attempts run in a sandbox, network %s", self.settings.network)
+            _log.info("attempts run in a sandbox, network %s", self.settings.network_text)
 
-    def wrap(self, task: AgentTask, command: AgentCommand) -> AgentCommand:
+    def wrap(self, task: AgentTask, command: AgentCommand) -> Wrapped:
         """The command, started where it belongs. Its directories and files are there by now.
 
-        Raises SandboxUnavailableError, and WorkspaceError if the workspace is not prepared.
+        Raises SandboxUnavailableError, WorkspaceError if the workspace is not prepared, and
+        ExecutionError if the agent's own hosts are none.
         """
         trial = self._tried()
         if trial is None or trial.bwrap is None or trial.env is None or trial.fault is not None:
-            return command
+            return Wrapped(command)
         places = None if self.places is None else self.places(task.run_id)
         view = view_of(self.settings, task, command, places)
-        return replace(command, argv=wrapped(trial.bwrap, trial.env, view, command.argv))
+        argv = wrapped(trial.bwrap, trial.env, view, command.argv)
+        if not self.settings.has_proxy:
+            return Wrapped(replace(command, argv=argv))
+        texts = (*self.settings.hosts, *command.hosts)
+        environment = {**command.environment, **proxy_environment(_hosts_of(texts))}
+        return Wrapped(replace(command, argv=argv, environment=environment), texts)
 
     def _tried(self) -> Trial | None:
         """None if no sandbox is wanted."""
@@ -140,6 +178,16 @@ class Sandbox:
         return trial
 
 
+def _hosts_of(texts: tuple[str, ...]) -> HostList:
+    try:
+        return HostList.of(texts)
+    except ValueError as error:
+        raise ExecutionError(
+            f"the hosts that an attempt may reach cannot be told: {error}",
+            hint="check execution.network_hosts and ANTHROPIC_BASE_URL",
+        ) from error
+
+
 def _require_open(settings: SandboxSettings) -> None:
     """Raise SandboxUnavailableError if a bounded network is asked for where nothing bounds it."""
     if settings.network is Network.OPEN:
@@ -160,25 +208,34 @@ def try_out(settings: SandboxSettings) -> Trial:
     env = shutil.which("env", path=_PATH)
     if bwrap is None or env is None:
         return Trial(bwrap, env, "bubblewrap is not installed", _INSTALL)
-    view = View(workspace=Path("/"), has_network=settings.network is Network.OPEN)
-    said = _ask(wrapped(bwrap, env, view, ("true",)))
+    view = View(
+        workspace=Path("/"),
+        readable=tuple(_both_names(_beside_the_system(settings))),
+        has_network=settings.network is Network.OPEN,
+        door=door_command() if settings.has_proxy else (),
+    )
+    said = _ask(wrapped(bwrap, env, view, ("true",)), has_proxy=settings.has_proxy)
     if said is None:
         return Trial(bwrap, env)
     return Trial(bwrap, env, f"{bwrap} cannot make a sandbox here ({said})", _ALLOW)
 
 
-def _ask(argv: Sequence[str]) -> str | None:
+def _ask(argv: Sequence[str], *, has_proxy: bool) -> str | None:
     """None if it ends well, else what it complains of."""
+    ours, theirs = socket.socketpair()  # nobody answers: nothing is asked of the proxy here
+    passed = passed_over(theirs) if has_proxy else Passed()
     try:
-        done = subprocess.run(
-            argv,
-            check=False,
-            cwd="/",
-            env={"PATH": _PATH},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TRIAL_SECONDS,
-        )
+        with ours, theirs:
+            done = subprocess.run(
+                argv,
+                check=False,
+                cwd="/",
+                env={"PATH": _PATH, **passed.variables},
+                pass_fds=passed.descriptors,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_TRIAL_SECONDS,
+            )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     if done.returncode == 0:
@@ -192,12 +249,13 @@ def view_of(
 ) -> View:
     """What this attempt sees."""
     writable = [task.workspace, task.scratch]
-    readable = []
+    readable: list[Path] = []
     if places is not None:
         writable.append(places.repository)
         readable.append(places.objects)
         if places.large_files is not None:
             readable.append(places.large_files)
+    readable += _beside_the_system(settings)
     named = files_of(command.argv)
     shared = [
         *settings.readable,
@@ -217,7 +275,14 @@ def view_of(
         readable=tuple(_both_names((*readable, *unseen))),
         writable=tuple(_both_names(writable)),
         has_network=settings.network is Network.OPEN,
+        door=door_command() if settings.has_proxy else (),
     )
+
+
+def _beside_the_system(settings: SandboxSettings) -> list[Path]:
+    """What the first program inside needs, as far as there is one and it is not there anyway."""
+    needed = door_files() if settings.has_proxy else ()
+    return [path for path in needed if not _is_system(path)]
 
 
 def files_of(argv: Sequence[str]) -> list[Path]:

@@ -44,6 +44,8 @@ class AttemptSpec:
     """Whether the attempt's files are there already and may be written to, but not replaced."""
     lease: str | None = None
     """The host's lease (``lease.py``); None where no other host could take the run over."""
+    hosts: tuple[str, ...] | None = None
+    """The hosts that its proxy lets through (``hosts.py``); None: it has no proxy."""
     shared: tuple[str, ...] = ()
     """Directories in which the daemon, another user, must be able to clear up at the end."""
 
@@ -54,6 +56,8 @@ class AttemptSpec:
         data["argv"] = tuple(data["argv"])
         data["environment"] = tuple(data["environment"])
         data["shared"] = tuple(data["shared"])
+        if data["hosts"] is not None:
+            data["hosts"] = tuple(data["hosts"])
         return cls(**data)
 
     def write(self, path: Path | None = None) -> Path:
@@ -119,6 +123,11 @@ class AttemptFiles:
     def runner(self) -> Path:
         """What ``claude-flow-run`` itself complained of."""
         return self.directory / "runner.log"
+
+    @property
+    def refusals(self) -> Path:
+        """The hosts that its proxy did not let through."""
+        return self.directory / "refused.jsonl"
 
     @property
     def result(self) -> Path:

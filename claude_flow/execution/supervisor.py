@@ -23,6 +23,7 @@ from claude_flow.execution.limits import LimitWatch
 from claude_flow.execution.logs import BoundedLog
 from claude_flow.execution.spec import LEASE_LOST, AttemptResult, AttemptSpec
 from claude_flow.execution.sweep import end_descendants
+from claude_flow.execution.way_out import way_out
 
 TERMINATED = "terminated"
 ORPHANED = "orphaned"
@@ -107,11 +108,15 @@ class Supervisor:
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = self._spec.agent_environment(os.environ)
-        with self._spec.files.prompt.open("rb") as prompt:
+        with (
+            self._spec.files.prompt.open("rb") as prompt,
+            way_out(self._spec) as passed,
+        ):
             return subprocess.Popen(
                 self._spec.argv,
                 cwd=self._spec.workspace,
-                env=environment,
+                env={**environment, **passed.variables},
+                pass_fds=passed.descriptors,
                 stdin=prompt,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -65,6 +65,15 @@ class PermissionDenied:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRefused:
+    """The agent asked for a host that its list of hosts does not allow."""
+
+    host: str
+    port: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """The model's API is asked again: its HTTP status, None where there was no answer."""
 
@@ -128,6 +137,7 @@ Happening = (
     | ToolUse
     | ToolResult
     | PermissionDenied
+    | HostRefused
     | Retry
     | UsageTold
     | Output
@@ -142,6 +152,7 @@ KINDS: Mapping[str, type[Happening]] = {
     "tool_use": ToolUse,
     "tool_result": ToolResult,
     "permission_denied": PermissionDenied,
+    "host_refused": HostRefused,
     "retry": Retry,
     "usage": UsageTold,
     "output": Output,

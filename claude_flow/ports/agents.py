@@ -66,7 +66,8 @@ class AgentCommand:
     ``files`` (absolute path to text) exist before the start, as do ``copies``; those that are
     ``executable`` may be run. ``directories`` are there and empty at the start and gone after
     the end. ``ignored`` are paths in the workspace that the agent's own tools leave behind and
-    that are no part of its work.
+    that are no part of its work. ``hosts`` (``name:port``) are what the agent cannot work
+    without, whatever else it may reach.
     """
 
     argv: tuple[str, ...]
@@ -77,6 +78,7 @@ class AgentCommand:
     executable: frozenset[Path] = frozenset()
     directories: tuple[Path, ...] = ()
     copies: Mapping[Path, Excerpt] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

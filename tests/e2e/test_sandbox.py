@@ -298,7 +298,9 @@ def with_a_broken_one(host: Installation) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("lacking", [without_bubblewrap, with_a_broken_one])
-@pytest.mark.parametrize("execution", [{"sandbox": "required"}, {"network": "closed"}])
+@pytest.mark.parametrize(
+    "execution", [{"sandbox": "required"}, {"network": "closed"}, {"network": "hosts"}]
+)
 def test_what_needs_it_is_refused(
     host: Installation, lacking: Any, execution: dict[str, str]
 ) -> None:

@@ -128,8 +128,9 @@ def judge_version(name: str, said: Said | None, wanted: str | None) -> Finding:
 def judge_trial(trial: Trial, settings: SandboxSettings) -> Finding:
     """From a try to make a sandbox; without one, attempts see what the service's user sees."""
     if trial.fault is None:
-        text = f"{trial.bwrap} can make sandboxes for attempts; their network is {settings.network}"
-        return Finding("sandbox", Grade.FINE, text)
+        text = f"{trial.bwrap} can make sandboxes for attempts"
+        network = f"their network is {settings.network_text}"
+        return Finding("sandbox", Grade.FINE, f"{text}; {network}")
     return Finding(
         "sandbox",
         Grade.FAIL if settings.is_needed else Grade.WARN,

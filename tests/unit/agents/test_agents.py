@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,12 @@ def put_claude_flow(prefix: Path, version: str, name: str = "claude-flow") -> No
     (prefix / "bin" / "claude-flow").symlink_to(program)
 
 
-def agent_in(prefix: Path, kind: str, **settings: object) -> Agent:
+def agent_in(
+    prefix: Path, kind: str, around: Mapping[str, str] = HOST, **settings: object
+) -> Agent:
     known = AgentSettings(kind=kind, install_prefix=prefix, environment_allowlist=ALLOWED)
     values = {name: getattr(known, name) for name in AgentSettings.__dataclass_fields__}
-    return make_agent(AgentSettings(**(values | settings)), HOST, str)
+    return make_agent(AgentSettings(**(values | settings)), around, str)
 
 
 def test_a_commands_environment_is_the_allow_list_and_its_own(
@@ -82,6 +85,38 @@ def test_the_clis_get_only_their_own_switches_beside(
     switches = names - OWN - set(ALLOWED)
     assert {"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"} <= switches
     assert "GITHUB_TOKEN" not in names
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://gateway.test", "gateway.test:443"),
+        ("https://gateway.test:8443/v1", "gateway.test:8443"),
+        ("http://user:word@127.0.0.1:4000", "127.0.0.1:4000"),
+        ("http://[::1]", "[::1]:80"),
+        ("https://gateway.test:port", None),
+        ("gateway.test", None),
+    ],
+)
+def test_the_models_host_is_where_its_address_leads(
+    tmp_path: Path, task: AgentTask, address: str, host: str | None
+) -> None:
+    around = {**HOST, "ANTHROPIC_BASE_URL": address}
+    for kind in ("claude", "command"):
+        command = agent_in(tmp_path, kind, around, command=("my-agent",)).command(task)
+        assert command.hosts == (() if host is None else (host,))
+
+
+def test_without_an_address_only_claude_knows_its_models_host(
+    tmp_path: Path, task: AgentTask
+) -> None:
+    put_claude_flow(tmp_path, "3.43.0")
+    put_program(tmp_path / "bin" / "claude")
+    around = {name: value for name, value in HOST.items() if name != "ANTHROPIC_BASE_URL"}
+    for kind in ("claude", "claude-flow"):
+        hosts = agent_in(tmp_path, kind, around).command(task).hosts
+        assert hosts == ("api.anthropic.com:443",)
+    assert agent_in(tmp_path, "command", around, command=("mine",)).command(task).hosts == ()
 
 
 def test_claude_is_called_bounded_with_the_prompt_on_standard_input(

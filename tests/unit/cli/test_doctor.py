@@ -128,6 +128,7 @@ def test_a_sandbox_that_is_missing_fails_only_where_it_is_needed() -> None:
     needed = (
         SandboxSettings(mode=SandboxMode.REQUIRED),
         SandboxSettings(network=Network.CLOSED),
+        SandboxSettings(network=Network.HOSTS, hosts=("example.org",)),
     )
     for settings in (auto, *needed):
         assert programs.judge_trial(works, settings).grade is Grade.FINE

@@ -8,6 +8,7 @@ from claude_flow.cli.transcript import readable
 from claude_flow.model.events import (
     AgentEvent,
     Happening,
+    HostRefused,
     Output,
     PermissionDenied,
     Result,
@@ -41,6 +42,7 @@ def told(what: Happening) -> list[str]:
         (ToolResult("no such file", is_error=True), ["! no such file"]),
         (ToolResult("", is_error=False), ["< "]),
         (PermissionDenied("Bash"), ["! permission denied: Bash"]),
+        (HostRefused("a.org", 80, "not listed"), ["! no connection to a.org:80: not listed"]),
         (Retry(529, 2.5), ["! the API is asked again (529, after 2.5 s)"]),
         (Retry(), ["! the API is asked again (no answer)"]),
         (UsageTold(3, 100), []),

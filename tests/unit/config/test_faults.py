@@ -156,6 +156,7 @@ class TestFaults:
             ({"claude_flow": {"agent": "command"}}, "claude_flow.command is not set"),
             ({"github": {"app": {"id": 5}}}, "set all three or none"),
             ({"github": {"webhook": {"enabled": True}}}, "secret_file is not set"),
+            ({"execution": {"network_hosts": ["a.org"]}}, "execution.network is not hosts"),
         ],
     )
     def test_settings_that_need_one_another(

@@ -34,13 +34,14 @@ OF_FIELD = {
     "status": counts,
     "exit_code": st.none() | st.integers(0, 255),
     "limit_bytes": st.integers(1),
+    "port": st.integers(0, 65535),
     "cost_usd": numbers,
     "delay_seconds": numbers,
     "ok": st.booleans(),
     "is_error": st.booleans(),
 }
 REQUIRED_TEXTS = {("text", "text"), ("output", "text"), ("tool_use", "name"), ("tool_use", "input")}
-REQUIRED_TEXTS |= {("tool_result", "output")}
+REQUIRED_TEXTS |= {("tool_result", "output"), ("host_refused", "host"), ("host_refused", "why")}
 # Any text that an agent can say, longer than what is kept of it among them.
 texts = st.text() | st.integers(990, 5000).map(lambda count: "ü" * count)
 
