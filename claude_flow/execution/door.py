@@ -28,9 +28,14 @@ def main(argv: list[str]) -> None:
         socket.create_server((HOST, PORT), backlog=_BACKLOG) as listener,
     ):
         socket.send_fds(channel, [b"."], [listener.fileno()])
-    # Python ignores these for itself; what it becomes is not to inherit that.
+    # What Python has set for itself is not for what it becomes: two signals that it ignores,
+    # and a locale where none is named.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    with open("/proc/self/environ", "rb") as given:  # noqa: PTH123 - pathlib is slow to load
+        names = {variable.partition(b"=")[0] for variable in given.read().split(b"\0")}
+    if b"LC_CTYPE" not in names:
+        os.environ.pop("LC_CTYPE", None)
     os.execv(argv[0], argv)  # noqa: S606 - it becomes the agent
 
 

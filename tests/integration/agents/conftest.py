@@ -19,6 +19,7 @@ from claude_flow.agents import AgentSettings, droppings, make_agent
 from claude_flow.config import config_schema
 from claude_flow.execution.event_log import EventPosition, RunEvents
 from claude_flow.execution.local import LocalExecution, LocalSettings
+from claude_flow.execution.sandbox import Network, Sandbox, SandboxMode, SandboxSettings
 from claude_flow.model.events import AgentEvent
 from claude_flow.model.issue import IssueRef
 from claude_flow.ports import AgentCommand, AgentTask, Limits, Progress, Verdict
@@ -112,11 +113,23 @@ class Bench:
             "ANTHROPIC_BASE_URL": api_url,
             "GITHUB_TOKEN": "ghp_must_not_be_seen",
         }
-        settings = LocalSettings(runs_directory=root / "runs", grace_seconds=4, poll_seconds=0.02)
-        self._execution = LocalExecution(settings, clock=lambda: datetime.now(UTC))
+        self._execution = self._executing(None)
         self._since = time.time()
         self.seconds = 0.0
         self.around: Callable[[AgentCommand], AgentCommand] = as_it_is
+
+    def _executing(self, sandbox: Sandbox | None) -> LocalExecution:
+        settings = LocalSettings(
+            runs_directory=self.root / "runs", grace_seconds=4, poll_seconds=0.02
+        )
+        return LocalExecution(settings, clock=lambda: datetime.now(UTC), sandbox=sandbox)
+
+    def bound_to_hosts(self, *hosts: str) -> None:
+        """Run it in a sandbox whence it reaches its model and these."""
+        settings = SandboxSettings(
+            mode=SandboxMode.REQUIRED, network=Network.HOSTS, hosts=hosts, programs=(self.prefix,)
+        )
+        self._execution = self._executing(Sandbox(settings))
 
     def settings(
         self,
