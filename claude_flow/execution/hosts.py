@@ -101,6 +101,15 @@ class HostList:
         """From texts of the setting's form. Raises ValueError."""
         return cls(tuple(dict.fromkeys(map(HostEntry.of, texts))))
 
+    def require_reachable(self) -> None:
+        """Raise ValueError if an address is listed that is reached by nobody."""
+        for entry in self.entries:
+            if _as_address(entry.host) is not None and not entry.admits(entry.host):
+                raise ValueError(
+                    f"{entry.host!r} is never reached: link-local addresses and those where "
+                    "clouds keep credentials are not, nor those of no single host"
+                )
+
     def naming(self, host: str, port: int, *, is_tunnel: bool) -> tuple[HostEntry, ...]:
         """The entries about this port of this host; none if it is not listed."""
         wanted = canonical(host)

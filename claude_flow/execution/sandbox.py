@@ -155,6 +155,7 @@ class Sandbox:
     def _tried(self) -> Trial | None:
         """None if no sandbox is wanted."""
         settings = self.settings
+        require_sense(settings)
         if not settings.is_local or settings.mode is SandboxMode.OFF:
             _require_open(settings)
             return None
@@ -185,6 +186,16 @@ def _hosts_of(texts: tuple[str, ...]) -> HostList:
         raise ExecutionError(
             f"the hosts that an attempt may reach cannot be told: {error}",
             hint="check execution.network_hosts and ANTHROPIC_BASE_URL",
+        ) from error
+
+
+def require_sense(settings: SandboxSettings) -> None:
+    """Raise SandboxUnavailableError if the list of hosts has what no proxy could do."""
+    try:
+        HostList.of(settings.hosts).require_reachable()
+    except ValueError as error:
+        raise SandboxUnavailableError(
+            f"execution.network_hosts: {error}", hint="take it from the list"
         ) from error
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from claude_flow.testing.daemon_process import DaemonProcess
 from claude_flow.testing.installation import Installation
+from tests.e2e.test_sandbox import doctors_word
 
 # Each asks for something and says what came of it.
 ASK = """
@@ -152,6 +153,30 @@ for _ in range(3):
     assert log.count("example.org:80") == 1
     assert "execution.network_hosts" in log
     assert "secret=value" not in log
+
+
+@pytest.mark.parametrize("entry", ["169.254.169.254", "[fe80::1]:80", "0.0.0.0", "[1:2]"])
+def test_what_no_proxy_could_do_is_refused_at_the_start(host: Installation, entry: str) -> None:
+    host.configure(execution={"network_hosts": ["example.org", entry]})
+    for arguments in (["--check"], []):
+        daemon = host.start(*arguments)
+        assert daemon.wait() == 78
+        assert "execution.network_hosts" in daemon.last_words()
+        assert entry.strip("[]:80") in daemon.last_words()
+    word = doctors_word(host, {})
+    assert word["status"] == "fail"
+    assert "execution.network_hosts" in word["text"]
+
+
+@pytest.mark.parametrize("execution", [{"sandbox": "off"}, {"backend": "systemd"}])
+def test_where_nothing_could_bound_it_a_list_is_refused(
+    host: Installation, execution: dict[str, str]
+) -> None:
+    host.configure(execution=execution)
+    daemon = host.start("--check")
+    assert daemon.wait() == 78
+    assert "execution.network is hosts, which needs the sandbox" in daemon.last_words()
+    assert f"execution.{next(iter(execution))}" in daemon.last_words()
 
 
 def test_the_agents_own_loopback_needs_no_proxy(host: Installation) -> None:

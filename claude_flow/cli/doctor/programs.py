@@ -14,7 +14,13 @@ from claude_flow.cli.doctor.finding import Finding, Grade
 from claude_flow.config import ConfigManager
 from claude_flow.errors import ProcessError
 from claude_flow.execution.processes import ProcessRunner
-from claude_flow.execution.sandbox import SandboxMode, SandboxSettings, Trial, try_out
+from claude_flow.execution.sandbox import (
+    SandboxMode,
+    SandboxSettings,
+    Trial,
+    require_sense,
+    try_out,
+)
 
 _RUN_SECONDS = 20.0
 _OLDEST_GIT = (2, 36)  # safe.directory and protected configuration
@@ -69,6 +75,7 @@ def check_sandbox(config: ConfigManager, environ: Mapping[str, str]) -> Iterator
             "set execution.sandbox to auto, or execution.backend to systemd",
         )
         return
+    require_sense(sandbox.settings)
     yield judge_trial(try_out(sandbox.settings), sandbox.settings)
 
 

@@ -48,12 +48,11 @@ def unwanted(
 ) -> list[str]:
     """The releases to remove so that ``keep`` are left, those that were installed first.
 
-    Never the current one, the one before it, or one in use, however few are to be kept. The
-    current one counts also where it is yet to be installed.
+    Never the current one, the one before it, or one in use, however few are to be kept.
     """
     latest = sorted(there, key=lambda name: (there[name], name), reverse=True)
-    first = [current, before] if before in there else [current]
-    ranked = list(dict.fromkeys([*first, *latest]))
+    order = [*(name for name in (current, before) if name in there), *latest]
+    ranked = list(dict.fromkeys(order))
     safe = {current, before, *used}
     return sorted(name for name in ranked[keep:] if name not in safe)
 
