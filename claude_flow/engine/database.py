@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ SCHEMA = "claude_flow"
 _STATE_FILE = "state.db"
 _BUSY_TIMEOUT_MS = 10_000
 _CONNECT_TIMEOUT_SECONDS = 5
+_CONNECTIONS = 8
+_PAGE_CACHE_KIB = 256  # of each connection; the file is small and the kernel caches it too
 _READ_ONLY = "claude_flow_read_only"
 
 
@@ -90,6 +92,21 @@ class Database:
             ) from error
 
 
+def open_all(engine: sa.Engine) -> None:
+    """Open all of a SQLite pool's connections, so that files and memory do not grow later.
+
+    A pool opens one more only when all are in use, so a daemon would seem to leak for days.
+    """
+    pool = engine.pool
+    if engine.dialect.name != "sqlite" or not isinstance(pool, sa.QueuePool):
+        return
+    with ExitStack() as opened:
+        for _ in range(pool.size()):
+            # Raw: no transaction, for ours begin by taking the lock.
+            connection = opened.enter_context(closing(engine.raw_connection()))
+            connection.cursor().execute(f"PRAGMA cache_size=-{_PAGE_CACHE_KIB}")
+
+
 def describe(error: Exception) -> str:
     """The database's own words on one line, without the statement and its values."""
     words = str(getattr(error, "orig", None) or error).strip()
@@ -127,7 +144,9 @@ def _url(database_url: str | None, state_directory: Path) -> sa.URL:
 
 
 def _sqlite_engine(url: sa.URL, pool: type[sa.Pool]) -> sa.Engine:
-    engine = sa.create_engine(url, poolclass=pool)
+    # No more than these: SQLite keeps the file of a closed connection open while others have locks.
+    bounds = {"pool_size": _CONNECTIONS, "max_overflow": 0} if pool is sa.QueuePool else {}
+    engine = sa.create_engine(url, poolclass=pool, **bounds)
 
     @sa.event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:

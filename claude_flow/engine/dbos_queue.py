@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from claude_flow.engine.answers import Kept
 from claude_flow.engine.attempts import DurableStep
-from claude_flow.engine.database import Database, describe, hint
+from claude_flow.engine.database import Database, describe, hint, open_all
 from claude_flow.engine.logs import quieten
 from claude_flow.engine.settings import EngineSettings
 from claude_flow.errors import EngineError
@@ -88,6 +88,8 @@ class DbosQueue:
 
         DBOS.workflow(name=_WORKFLOW, max_recovery_attempts=_MAX_RESUMES)(attempt)
         DBOS.launch()
+        open_all(self._database.engine)
+        open_all(self._dbos._sys_db.engine)  # noqa: SLF001 - DBOS has no public name for its pool
 
     def set_limits(self, runs: int, runs_per_repository: int) -> None:
         """Change the limits; runs beyond a lower one go on to their end. Raises EngineError."""

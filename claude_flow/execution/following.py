@@ -17,6 +17,9 @@ from claude_flow.execution.refusals import Refusals
 from claude_flow.execution.spec import LEASE_LOST, AttemptFiles, AttemptResult
 from claude_flow.ports import AgentOutput, AgentTask, ProcessEnded, Progress, Stop
 
+OVERDUE_SECONDS = 60.0
+"""Beyond its time-out an attempt's watcher needs less than this to end it."""
+
 _STDERR_TAIL_BYTES = 4096
 _TOLD_BY_RESULT: dict[str | None, Stop] = {
     why.value: why for why in (Stop.TIMED_OUT, Stop.STALLED, Stop.OUT_OF_MEMORY)
@@ -41,7 +44,11 @@ class Marks:
 
 
 class Follower:
-    """Reads what the agent writes while it runs and stops it where going on is pointless."""
+    """Reads what the agent writes while it runs and stops it where going on is pointless.
+
+    Also where it still runs after ``longest_seconds``: its watcher, which an agent of the same
+    user can stop or deceive, should have ended it before.
+    """
 
     def __init__(
         self,
@@ -51,6 +58,7 @@ class Follower:
         on_progress: Callable[[Progress], None],
         events: EventLog,
         poll_seconds: float,
+        longest_seconds: float,
         refusals: Refusals | None = None,
     ) -> None:
         self._files = files
@@ -59,22 +67,31 @@ class Follower:
         self._on_progress = on_progress
         self._events = events
         self._poll_seconds = poll_seconds
+        self._longest_seconds = longest_seconds
         self._refusals = refusals
         self._tail = LogTail(files.stdout, offset=begun.stdout)
         self._told: Progress | None = None
-        self._gave_up = False
+        self._gave_up: Stop | None = None
 
     async def follow(self, ended: asyncio.Future[_Ended], give_up: Callable[[], object]) -> None:
         """Feed the output until ``ended``; ``give_up`` is called once and has to end it."""
+        loop = asyncio.get_running_loop()
+        overdue_at = loop.time() + self._longest_seconds
         try:
             while not ended.done():
                 more = self._read()
-                if self._output.fatal is not None and not self._gave_up:
-                    self._gave_up = True
-                    give_up()
+                if self._gave_up is None:
+                    self._gave_up = self._pointless(is_overdue=loop.time() >= overdue_at)
+                    if self._gave_up is not None:
+                        give_up()
                 await asyncio.wait({ended}, timeout=0 if more else self._poll_seconds)
         finally:
             ended.cancel()
+
+    def _pointless(self, *, is_overdue: bool) -> Stop | None:
+        if self._output.fatal is not None:
+            return Stop.FATAL
+        return Stop.TIMED_OUT if is_overdue else None
 
     def read_rest(self) -> None:
         """Feed what came last."""
@@ -120,7 +137,7 @@ class Follower:
         ended = ProcessEnded(
             exit_code=result.exit_code,
             # Somebody else's SIGTERM is no judgement of ours: the exit code tells it.
-            stopped=Stop.FATAL if self._gave_up else _TOLD_BY_RESULT.get(result.stopped),
+            stopped=self._gave_up or _TOLD_BY_RESULT.get(result.stopped),
             started_at=started_at,
             ended_at=ended_at,
             stderr_tail=last_text(

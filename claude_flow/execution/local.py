@@ -20,6 +20,7 @@ from claude_flow.execution.cancellation import to_the_end
 from claude_flow.execution.directories import remove
 from claude_flow.execution.event_log import EventKeeping
 from claude_flow.execution.following import (
+    OVERDUE_SECONDS,
     Follower,
     Marks,
     require_end_of,
@@ -57,7 +58,8 @@ class LocalSettings:
 
     ``grace_seconds`` lie between SIGTERM and SIGKILL; each stream of an attempt is kept up to
     ``stream_limit_bytes`` (and its last words beyond that), its events up to
-    ``events_limit_bytes``. ``lease`` is this host's, where others could take its runs over.
+    ``events_limit_bytes``. What still runs ``overdue_seconds`` after its time-out is ended without
+    its watcher. ``lease`` is this host's, where others could take its runs over.
     """
 
     runs_directory: Path
@@ -65,6 +67,7 @@ class LocalSettings:
     stream_limit_bytes: int = 64 * 1024 * 1024
     events_limit_bytes: int = 16 * 1024 * 1024
     poll_seconds: float = 0.1
+    overdue_seconds: float = OVERDUE_SECONDS
     lease: FileLease | None = None
 
 
@@ -134,7 +137,14 @@ class LocalExecution:
             redact=self._events.redact,
         )
         follower = Follower(
-            files, begun, output, on_progress, events, self._settings.poll_seconds, refusals
+            files,
+            begun,
+            output,
+            on_progress,
+            events,
+            poll_seconds=self._settings.poll_seconds,
+            longest_seconds=limits.timeout_seconds + self._settings.overdue_seconds,
+            refusals=refusals,
         )
         with follower.telling_if_cut_short():
             process = await self._to_the_end(task, command, files, follower, marker)
@@ -156,13 +166,17 @@ class LocalExecution:
     ) -> Process:
         """Start the attempt's process and read along; nothing is left of it afterwards."""
         starting = asyncio.create_task(_start_runner(files, command.environment))
+        ends: list[asyncio.Task[None]] = []
+
+        def give_up() -> None:
+            ends.append(asyncio.create_task(_finish(lambda: self._end_runner(process))))
+
         try:
             try:
                 process = await to_the_end(starting)
-                await follower.follow(
-                    asyncio.ensure_future(process.wait()),
-                    give_up=lambda: _signal(process, signal.SIGTERM),
-                )
+                await follower.follow(asyncio.ensure_future(process.wait()), give_up)
+                for end in ends:
+                    await end
             finally:
                 if starting.exception() is None:
                     await _finish(lambda: self._end_runner(starting.result()))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from claude_flow.errors import ExecutionError, ServiceError
 from claude_flow.execution.cancellation import to_the_end
-from claude_flow.execution.following import require_lease_of
+from claude_flow.execution.following import OVERDUE_SECONDS, require_lease_of
 from claude_flow.execution.lease import LEASE_FILE, FileLease
 from claude_flow.execution.preparation import give_files, without_set_group_id
 from claude_flow.execution.spec import AttemptFiles, AttemptResult, AttemptSpec
@@ -55,6 +55,8 @@ class UnitSettings:
     poll_seconds: float = 0.1
     look_seconds: float = 0.5
     """Between two questions to systemd for how a unit stands."""
+    overdue_seconds: float = OVERDUE_SECONDS
+    """What still runs so long after its time-out is ended without its watcher."""
     lease: FileLease | None = None
 
 

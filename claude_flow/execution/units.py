@@ -98,8 +98,16 @@ class UnitExecution:
             record, begun_at = await self._begin(instance, task, command, limits)
             files = self._control.files(record)
             events = await asyncio.to_thread(self._events.open, task, record.started_at)
-            poll_seconds = self._control.settings.poll_seconds
-            follower = Follower(files, record.begun, output, on_progress, events, poll_seconds)
+            settings = self._control.settings
+            follower = Follower(
+                files,
+                record.begun,
+                output,
+                on_progress,
+                events,
+                poll_seconds=settings.poll_seconds,
+                longest_seconds=limits.timeout_seconds + settings.overdue_seconds,
+            )
             end = record.end or await self._follow(instance, files, follower, begun_at)
         except LeaseLostError as error:
             await whole(lambda: self._clear(instance, command))

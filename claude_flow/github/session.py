@@ -8,8 +8,8 @@ and errors told apart by status, headers and text.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -109,7 +109,7 @@ class ApiSession:
         self._renew = renew
         self._clock = clock
         self._monotonic = monotonic
-        self._local = threading.local()
+        self._idle: list[requests.Session] = []
         self._rate_limit: RateLimit | None = None
 
     @property
@@ -173,16 +173,19 @@ class ApiSession:
     ) -> tuple[requests.Response, bytes]:
         deadline = self._monotonic() + _WHOLE_ANSWER_SECONDS
         try:
-            with self._session().request(
-                method,
-                url,
-                params=params,
-                json=body,
-                headers={**headers, "Authorization": f"Bearer {token}"},
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with (
+                self._lent_session() as session,
+                session.request(
+                    method,
+                    url,
+                    params=params,
+                    json=body,
+                    headers={**headers, "Authorization": f"Bearer {token}"},
+                    timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
                 return response, self._read(method, url, response, deadline)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise GitHubUnreachableError(
@@ -190,21 +193,30 @@ class ApiSession:
                 hint="check the network and github.api_url; it is tried again",
             ) from None  # the chain would print the request, headers included
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = GitHubSession(_CONNECT_SECONDS, _READ_SECONDS)
-            session.trust_env = False  # ~/.netrc would replace the token
-            session.proxies = requests.utils.get_environ_proxies(self._api_url)
-            session.verify = _certificate_bundle()
-            session.headers.update(
-                {
-                    "Accept": "application/vnd.github+json",
-                    "User-Agent": f"claude_flow/{__version__}",
-                    "X-GitHub-Api-Version": API_VERSION,
-                }
-            )
-            self._local.session = session
+    @contextmanager
+    def _lent_session(self) -> Iterator[requests.Session]:
+        # No session serves two threads at once, and there are no more than requests under way.
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = self._new_session()
+        try:
+            yield session
+        finally:
+            self._idle.append(session)
+
+    def _new_session(self) -> requests.Session:
+        session: requests.Session = GitHubSession(_CONNECT_SECONDS, _READ_SECONDS)
+        session.trust_env = False  # ~/.netrc would replace the token
+        session.proxies = requests.utils.get_environ_proxies(self._api_url)
+        session.verify = _certificate_bundle()
+        session.headers.update(
+            {
+                "Accept": "application/vnd.github+json",
+                "User-Agent": f"claude_flow/{__version__}",
+                "X-GitHub-Api-Version": API_VERSION,
+            }
+        )
         return session
 
     def _read(self, method: str, url: str, response: requests.Response, deadline: float) -> bytes:

@@ -13,6 +13,11 @@ from claude_flow.ports import AgentTask, Limits, ProcessEnded, Progress, Verdict
 
 AMPLE = Limits(timeout_seconds=60, stall_timeout_seconds=60)
 RUN_ID = "widgets-7-0123456789"
+STOPS_ITS_WATCHER = """\
+kill -STOP $(cut -d ' ' -f 4 /proc/$PPID/stat) $PPID
+exec sleep 600
+"""
+"""A shell's script that takes ``claude-flow-run``, of its own user, out of its way."""
 
 _LOOK_SECONDS = 0.01
 _LOOKS = 6000

@@ -35,13 +35,14 @@ class FakeUnits:
 
     ``units_directory`` and ``seen_at`` are as in ``UnitSettings``; the latter becomes a link, so
     one unit has to be under way before the next is started. ``limits`` are every unit's, ``starts``
-    those that were.
+    those that were; ``stop_seconds`` is the template's time to end in.
     """
 
     units_directory: Path
     seen_at: Path
     limits: UnitUsage = field(default_factory=UnitUsage)
     starts: list[str] = field(default_factory=list)
+    stop_seconds: float = 30.0
     _units: dict[str, _Unit] = field(default_factory=dict)
 
     def start(self, unit: str, *, timeout_seconds: float) -> None:  # noqa: ARG002 - the port's
@@ -62,9 +63,9 @@ class FakeUnits:
             return
         known.process.terminate()
         try:
-            known.process.wait(timeout_seconds)
+            known.process.wait(min(timeout_seconds, self.stop_seconds))
         except subprocess.TimeoutExpired:
-            known.process.kill()
+            self.kill(unit)
             known.process.wait()
 
     def stop_all(self) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from claude_flow.execution.local import LocalExecution, LocalSettings
 from claude_flow.execution.sandbox import Network, Sandbox, SandboxMode, SandboxSettings
-from claude_flow.ports import AgentCommand, ProcessEnded
-from claude_flow.testing.attempts import AMPLE, Lines, first_task, until
+from claude_flow.ports import AgentCommand, Limits, ProcessEnded, Stop
+from claude_flow.testing.attempts import AMPLE, STOPS_ITS_WATCHER, Lines, first_task, until
 
 # Leaves in order: asked to end, it takes a moment for its last words.
 POLITE = """
@@ -55,15 +55,20 @@ class Bench:
         workspace.mkdir()
         self.task = first_task(workspace, root / "scratch")
         self._execution = LocalExecution(
-            LocalSettings(runs_directory=root / "runs", grace_seconds=2, poll_seconds=0.02),
+            LocalSettings(
+                runs_directory=root / "runs",
+                grace_seconds=2,
+                poll_seconds=0.02,
+                overdue_seconds=1,
+            ),
             clock=lambda: datetime.now(UTC),
             sandbox=sandbox,
         )
 
-    async def run(self, code: str) -> ProcessEnded:
+    async def run(self, code: str, limits: Limits = AMPLE) -> ProcessEnded:
         command = AgentCommand((sys.executable, "-c", code), {}, "", {})
         return await self._execution.run(
-            self.task, command, AMPLE, self.output, lambda _progress: None
+            self.task, command, limits, self.output, lambda _progress: None
         )
 
     def alive(self) -> list[psutil.Process]:
@@ -100,6 +105,14 @@ async def test_asked_to_end_it_may_say_its_last_words(bench: Bench) -> None:
     ended = await run
     assert bench.output.lines == ["up", "last words"]
     assert (ended.exit_code, ended.stopped) == (5, None)
+    assert bench.alive() == []
+
+
+async def test_its_time_is_up_also_where_it_stops_its_watcher(bench: Bench) -> None:
+    """In the sandbox it sees no watcher, and is ended by it."""
+    script = f"import os; os.execlp('sh', 'sh', '-c', {STOPS_ITS_WATCHER!r})"
+    ended = await bench.run(script, Limits(timeout_seconds=2, stall_timeout_seconds=60))
+    assert ended.stopped is Stop.TIMED_OUT
     assert bench.alive() == []
 
 

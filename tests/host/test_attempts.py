@@ -29,9 +29,10 @@ from claude_flow.ports import (
     Excerpt,
     Limits,
     ProcessEnded,
+    Stop,
 )
 from claude_flow.systemd.manager import SystemdUnits
-from claude_flow.testing.attempts import Lines, first_task, until
+from claude_flow.testing.attempts import STOPS_ITS_WATCHER, Lines, first_task, until
 
 STATE = Path("/var/lib/claude-flow")
 PROBE = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
@@ -60,6 +61,7 @@ class Attempt:
         *argv: str,
         number: int = 1,
         copies: Mapping[Path, Excerpt] | None = None,
+        limits: Limits = LIMITS,
         **environment: str,
     ) -> ProcessEnded:
         scratch = self.run_directory / str(number) / "scratch"
@@ -84,7 +86,7 @@ class Attempt:
             is_wanted=lambda _: False,
             clock=lambda: datetime.now(UTC),
         )
-        return await execution.run(task, command, LIMITS, self.output, lambda _: None)
+        return await execution.run(task, command, limits, self.output, lambda _: None)
 
     async def probe(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """What the probe told, by try."""
@@ -238,6 +240,15 @@ async def test_nothing_of_it_is_left(attempt: Attempt) -> None:
     assert ended.exit_code == 0
     assert SystemdUnits().usage(attempt.unit).pids == ()
     assert SystemdUnits().state(attempt.unit).active == "inactive"
+
+
+async def test_its_time_is_up_also_where_it_stops_its_watcher(attempt: Attempt) -> None:
+    settings = UnitSettings(runs_directory=STATE / "runs", overdue_seconds=1)
+    attempt.control = UnitControl(settings, SystemdUnits())
+    limits = replace(LIMITS, timeout_seconds=2)
+    ended = await attempt.run("sh", "-c", STOPS_ITS_WATCHER, limits=limits)
+    assert ended.stopped is Stop.TIMED_OUT
+    assert SystemdUnits().usage(attempt.unit).pids == ()
 
 
 async def test_the_models_key_is_in_no_property_of_the_unit(attempt: Attempt) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -63,6 +65,24 @@ def test_no_run_is_admitted_while_there_is_no_room(tmp_path: Path) -> None:
         assert engine.free_slots() > 0
     finally:
         engine.close(grace_seconds=0)
+
+
+def test_no_connections_are_opened_later(tmp_path: Path) -> None:
+    """A daemon whose open files grow for days looks as if it leaked."""
+
+    def open_files() -> int:
+        return sum("state.db" in file.path for file in psutil.Process().open_files())
+
+    engine = DurableEngine(_settings(None, tmp_path))
+    engine.launch(nothing)
+    try:
+        before = open_files()
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(lambda _: engine.counts(), range(4000)))
+        assert open_files() == before > 0
+    finally:
+        engine.close(grace_seconds=0)
+    assert open_files() == 0
 
 
 def test_a_run_that_the_queue_gave_up_is_ended(on_sqlite: Any, until: Until) -> None:

@@ -20,6 +20,7 @@ from claude_flow.config.coercion import CoercionError, coerce
 CASES = int(os.environ.get("CONFIG_PROPERTY_CASES", "2000"))
 SCHEMA = config_schema()
 SECRET = "Tr0ub4dor-and-3-horses"
+_MOST_KEYS = 12  # each that is set is a check of the whole document
 many = settings(max_examples=CASES)
 
 
@@ -98,20 +99,19 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
         for key, setting in SCHEMA.settings.items()
         if not setting.is_secret_file and key not in apart
     }
-    return (
-        st.fixed_dictionaries({}, optional=free)
-        .filter(
-            lambda chosen: (
-                chosen.get("claude_flow.agent") != "command"
-                or chosen.get("claude_flow.command") is not None
-            )
+    some = st.sets(st.sampled_from(sorted(free)), max_size=_MOST_KEYS).flatmap(
+        lambda keys: st.fixed_dictionaries({key: free[key] for key in sorted(keys)})
+    )
+    return some.filter(
+        lambda chosen: (
+            chosen.get("claude_flow.agent") != "command"
+            or chosen.get("claude_flow.command") is not None
         )
-        .map(
-            lambda chosen: (
-                chosen | {"execution.network": "hosts"}
-                if chosen.get("execution.network_hosts")
-                else chosen
-            )
+    ).map(
+        lambda chosen: (
+            chosen | {"execution.network": "hosts"}
+            if chosen.get("execution.network_hosts")
+            else chosen
         )
     )
 

@@ -26,7 +26,15 @@ from claude_flow.ports import (
     Stop,
     UnitUsage,
 )
-from claude_flow.testing.attempts import AMPLE, RUN_ID, Lines, first_task, ignore, until
+from claude_flow.testing.attempts import (
+    AMPLE,
+    RUN_ID,
+    STOPS_ITS_WATCHER,
+    Lines,
+    first_task,
+    ignore,
+    until,
+)
 from claude_flow.testing.fake_units import FakeUnits
 
 SECRET = "sk-very-secret"
@@ -45,7 +53,9 @@ class Host:
             grace_seconds=0.5,
             poll_seconds=0.02,
             look_seconds=0.02,
+            overdue_seconds=1,
         )
+        self.limits = AMPLE
         self.units = FakeUnits(self.settings.units_directory, self.settings.seen_at)
         self.wanted = {RUN_ID}
         self.clock = lambda: datetime.now(UTC)
@@ -82,7 +92,7 @@ class Host:
         command = AgentCommand(
             ("sh", "-c", script), environment, "", {}, directories=(self.task.scratch / "home",)
         )
-        return await self.execution().run(self.task, command, AMPLE, lines or Lines(), ignore)
+        return await self.execution().run(self.task, command, self.limits, lines or Lines(), ignore)
 
     def told(self) -> list[str]:
         """The kinds of the attempt's events; of output what was said."""
@@ -111,6 +121,14 @@ async def cut_short(running: asyncio.Task[ProcessEnded]) -> None:
 
 
 WAITING = "echo begun; while [ ! -e go ]; do sleep 0.02; done; echo done"
+
+
+async def test_its_time_is_up_also_where_it_stops_its_watcher(host: Host) -> None:
+    host.units.stop_seconds = 0.5
+    host.limits = replace(AMPLE, timeout_seconds=1)
+    ended = await host.run(STOPS_ITS_WATCHER)
+    assert ended.stopped is Stop.TIMED_OUT
+    assert host.units.running("*") == []
 
 
 async def test_the_next_daemon_takes_over_a_running_agent_with_all_it_said(host: Host) -> None:

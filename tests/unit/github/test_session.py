@@ -209,9 +209,12 @@ def test_an_answer_that_breaks_off_is_unreachable(clock: FakeClock) -> None:
 
 
 def test_a_connection_is_kept_for_the_next_request(elsewhere: Elsewhere, clock: FakeClock) -> None:
+    """Also for another thread's: no more connections than requests under way."""
     session = ApiSession(elsewhere.url, lambda: "x", clock=clock, monotonic=time.monotonic)
     for _ in range(3):
-        session.request("GET", PATH)
+        thread = threading.Thread(target=session.request, args=("GET", PATH))
+        thread.start()
+        thread.join()
     assert len(elsewhere.seen) == 3
     assert len(elsewhere.clients) == 1
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from claude_flow.agents.command import CommandAgent
-from claude_flow.agents.settings import AgentSettings
-from claude_flow.agents.shell import RepositoryShell
-from claude_flow.agents.surroundings import Surroundings
 from claude_flow.errors import (
     ForbiddenError,
     GitHubUnreachableError,
@@ -24,239 +18,13 @@ from claude_flow.errors import (
     WorkspaceGoneError,
     WorkspaceUnreachableError,
 )
-from claude_flow.execution.processes import ProcessRunner
 from claude_flow.model.breaker import BreakerPolicy
-from claude_flow.model.budgets import Budgets
-from claude_flow.model.failures import FailureKind
-from claude_flow.model.issue import IssueRef, Repository
-from claude_flow.model.retries import RetryPolicy
+from claude_flow.model.issue import IssueRef
 from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
-from claude_flow.ports import AgentTask, Progress, Workspace
-from claude_flow.testing.clock import FakeClock
 from claude_flow.testing.daemon_process import until
-from claude_flow.testing.fake_engine import FakeEngine
-from claude_flow.testing.fake_execution import Complain, Edit, FakeExecution, Pause, Say, Scenario
-from claude_flow.testing.fake_github import FakeGitHub
-from claude_flow.testing.fake_workspaces import FakeWorkspaces
-from claude_flow.triggers.brakes import RecordedBrakes
-from claude_flow.triggers.trust import TrustGate
-from claude_flow.workflow import AttemptRunner, Patience, Worker
-from claude_flow.workflow.announcer import Announcer, Labels
-from claude_flow.workflow.briefing import Briefing
+from claude_flow.testing.fake_execution import Complain, Edit, Pause, Say, Scenario
 from claude_flow.workflow.change_limits import ChangeLimits
-from claude_flow.workflow.commands import Commands
-from claude_flow.workflow.publisher import Publisher
-from claude_flow.workflow.removal import WorkspaceRemoval
-from claude_flow.workflow_file import Numbers, Operator
-from claude_flow.workflow_file.renderer import Renderer
-
-LABEL = "ready-for-implementation"
-WIDGETS = Repository("acme", "widgets")
-GREET = Scenario((Edit("greeting.txt", "Hello!\n"),))
-
-
-OPERATOR = Operator(
-    ".github/claude-flow.md",
-    frozenset({"prompt", "hooks", "verify"}),
-    Numbers(
-        max_turns=50,
-        budget_usd=None,
-        timeout_seconds=60,
-        stall_timeout_seconds=60,
-        max_attempts=2,
-    ),
-)
-
-
-SHELL_SETTINGS = AgentSettings(
-    kind="command", environment_allowlist=("PATH", "LANG", "ANTHROPIC_API_KEY")
-)
-SHELL_HOST = {"PATH": "/bin", "LANG": "C", "ANTHROPIC_API_KEY": "hunter2"}
-
-
-def redact(text: str) -> str:
-    return text.replace("hunter2", "***")
-
-
-class SharedWorkspaces(FakeWorkspaces):
-    """Its pushes are seen by the GitHub in memory."""
-
-    def __init__(self, root: Path, github: FakeGitHub) -> None:
-        super().__init__(root)
-        self._github = github
-
-    async def push(
-        self, workspace: Workspace, repository: Repository, *, commit: str, branch: str
-    ) -> None:
-        await super().push(workspace, repository, commit=commit, branch=branch)
-        self._github.state.git.commit(str(repository), branch, {"c": commit}, "Push", author="bot")
-
-
-class Scene:
-    """Everything an attempt touches, in memory; ``scenario`` is what its agent does.
-
-    ``first``, if set, is what it does in the first attempt.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.clock = FakeClock()
-        self.github = FakeGitHub(self.clock)
-        self.people = self.github.state
-        self.people.add_repository(WIDGETS, permissions={"maria": "write"})
-        self.workspaces = SharedWorkspaces(root / "workspaces", self.github)
-        self.workspaces.server.seed(WIDGETS, {"README.md": "# widgets\n"})
-        self.engine = FakeEngine(self.clock)
-        self.scenario = GREET
-        self.first: Scenario | None = None
-        self.limits = ChangeLimits()
-        self.breaker = BreakerPolicy(failures=None, pause_seconds=600)
-        self.budgets = Budgets()
-        self.told_usd: dict[str, float] = {}
-        self.retries = RetryPolicy(2, 0.01, 0.01)
-        self.operator = OPERATOR
-        self.numbers: list[Numbers] = []
-        self.allowed_tools: list[tuple[str, ...]] = []
-        self.progress: dict[str, Progress] = {}
-        self.heard: list[str] = []
-        self.play = self._played
-        self.execution = FakeExecution(self._play, clock=self.clock)
-        self.ref: IssueRef = self.people.open_issue(WIDGETS, "Greet", "Please.", "maria")
-        self.people.label_issue(self.ref, LABEL, "maria")
-
-    def launch(self) -> None:
-        """Begin to work, or go on, as a daemon's start does."""
-        self.engine = FakeEngine(self.clock, state=self.engine.state)
-        patience = Patience(first_seconds=0.01, longest_seconds=0.02)
-        labels = Labels(LABEL, "claude-flow:")
-        announcer = Announcer(self.github, labels=lambda: labels, patience=patience, redact=redact)
-        publisher = Publisher(
-            self.github,
-            self.workspaces,
-            agent_name=lambda: "command",
-            draft=lambda: True,
-            limits=lambda: self.limits,
-            patience=patience,
-            redact=redact,
-        )
-        gate = TrustGate(self.github, minimum_permission=lambda: "write")
-        briefing = Briefing(
-            workspaces=self.workspaces,
-            gate=gate,
-            operator=lambda: self.operator,
-            render=Renderer(ProcessRunner()).render,
-            patience=patience,
-        )
-        commands = Commands(
-            execution=self.execution,
-            find_shell=lambda: RepositoryShell(SHELL_SETTINGS, SHELL_HOST),
-            redact=redact,
-        )
-        self.removal = WorkspaceRemoval(
-            github=self.github,
-            workspaces=self.workspaces,
-            briefing=briefing,
-            commands=commands,
-            runs_directory=self.root / "runs",
-        )
-        brakes = RecordedBrakes(
-            self.engine,
-            breaker=lambda: self.breaker,
-            budgets=lambda: self.budgets,
-            clock=self.clock,
-            told_usd=lambda run_id: self.told_usd.get(run_id, 0.0),
-        )
-        worker = Worker(
-            github=self.github,
-            workspaces=self.workspaces,
-            briefing=briefing,
-            agent=self._agent,
-            budgets=brakes.budgets,
-            commands=commands,
-            removal=self.removal,
-            is_cancelled=self.engine.is_cancelled,
-            execution=self.execution,
-            runs_directory=self.root / "runs",
-            patience=patience,
-            redact=redact,
-            on_progress=self._hear,
-        )
-        runner = AttemptRunner(
-            engine=self.engine,
-            brakes=brakes,
-            gate=gate,
-            worker=worker,
-            removal=self.removal,
-            announcer=announcer,
-            publisher=publisher,
-            retries=lambda: self.retries,
-            draw=lambda: 0.0,
-            patience=patience,
-            clock=self.clock,
-            redact=redact,
-            forget_progress=self._forget,
-        )
-        self.engine.launch(runner)
-
-    def _hear(self, run_id: str, progress: Progress) -> None:
-        self.progress[run_id] = progress
-        self.heard.append(run_id)
-
-    def _forget(self, run_id: str) -> None:
-        self.progress.pop(run_id, None)
-
-    def _agent(self, numbers: Numbers, allowed_tools: tuple[str, ...]) -> CommandAgent:
-        self.numbers.append(numbers)
-        self.allowed_tools.append(allowed_tools)
-        settings = AgentSettings(
-            kind="command",
-            command=("agent",),
-            install_prefix=self.root,
-            version="1.0.0",
-            max_turns=50,
-            budget_usd=None,
-            environment_allowlist=(),
-        )
-        return CommandAgent(("agent",), Surroundings(settings, {}), redact)
-
-    def _play(self, task: AgentTask) -> Scenario:
-        return self.play(task)  # tests put another in its place
-
-    def _played(self, task: AgentTask) -> Scenario:
-        return self.first if task.attempt == 1 and self.first is not None else self.scenario
-
-    def submitted(self, key: str = "1") -> Run:
-        run = Run.queued(
-            self.ref, Trigger(TriggerKind.LABEL, key, "maria", self.clock()), self.clock()
-        )
-        assert self.engine.submit(run)
-        return run
-
-    def ended(self, run: Run) -> Run:
-        def final() -> Run | None:
-            found = self.engine.get(run.id)
-            return found if found is not None and found.state.is_final else None
-
-        found = until(final, lambda: f"the end of {self.engine.get(run.id)}", 30)
-        assert found is not None
-        return found
-
-    @property
-    def comment(self) -> str:
-        (comment,) = self.people.comments(self.ref)
-        return comment.body
-
-    @property
-    def labels(self) -> frozenset[str]:
-        return self.people.labels(self.ref)
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    scene.launch()
-    yield scene
-    scene.engine.close(grace_seconds=0)
+from tests.unit.workflow.attempt_scene import GREET, LABEL, OPERATOR, WIDGETS, Scene
 
 
 def test_all_goes_well(scene: Scene) -> None:
@@ -488,35 +256,6 @@ def test_an_attempt_cut_short_by_the_daemon_is_resumed_as_the_same(scene: Scene)
     assert len(scene.people.comments(scene.ref)) == 1
 
 
-def result(*, cost_usd: float, is_error: bool = False) -> Say:
-    subtype = "error_during_execution" if is_error else "success"
-    event = {"type": "result", "subtype": subtype, "is_error": is_error, "total_cost_usd": cost_usd}
-    return Say(json.dumps(event))
-
-
-def test_a_spent_run_budget_lets_no_further_attempt_begin(scene: Scene) -> None:
-    scene.budgets = Budgets(run_usd=1.0)
-    scene.scenario = Scenario((result(cost_usd=1.25, is_error=True),), 1)
-    run = scene.ended(scene.submitted())
-    assert run.reason is Reason.BUDGET_EXCEEDED
-    assert len(scene.execution.tasks) == 1
-    assert "claude_flow.run_budget_usd of 1.00 USD is used up (1.25 USD spent)" in scene.comment
-    assert scene.labels == {"claude-flow:failed"}
-
-
-def test_a_spent_daily_budget_refuses_a_run_that_no_poller_held(scene: Scene) -> None:
-    scene.budgets = Budgets(daily_usd=1.0)
-    scene.scenario = Scenario((*GREET.actions, result(cost_usd=1.25)))
-    first = scene.ended(scene.submitted())
-    assert first.reason is Reason.PULL_REQUEST_OPENED
-    again = Run.queued(scene.ref, Trigger(TriggerKind.CLI, "again"), scene.clock())
-    assert scene.engine.submit(again)
-    run = scene.ended(again)
-    assert (run.reason, run.state) == (Reason.BUDGET_EXCEEDED, RunState.FAILED)
-    assert "claude_flow.daily_budget_usd" in (run.detail or "")
-    assert "it resets at" in scene.comment
-
-
 def test_the_failure_that_stops_the_repository_says_so_on_its_issue(scene: Scene) -> None:
     scene.breaker = BreakerPolicy(failures=2, pause_seconds=600)
     scene.scenario = Scenario((Complain("no luck\n"),), 1)
@@ -534,56 +273,3 @@ def test_the_failure_that_stops_the_repository_says_so_on_its_issue(scene: Scene
     assert scene.engine.submit(closed)
     assert scene.ended(closed).reason is Reason.ISSUE_CLOSED
     assert "in a row" not in scene.comment
-
-
-def refused_by_the_model(status: int, words: str = "no") -> Scenario:
-    event = {
-        "type": "result",
-        "subtype": "success",
-        "is_error": True,
-        "api_error_status": status,
-        "result": words,
-    }
-    return Scenario((Say(json.dumps(event)),), 1)
-
-
-def waiting(scene: Scene, run: Run) -> Run:
-    """The run once its first attempt has ended and the second is asked for."""
-
-    def asked() -> Run | None:
-        found = scene.engine.get(run.id)
-        return found if found and scene.engine.latest_attempt(run.id) == 2 else None
-
-    found = until(asked, lambda: f"a second attempt of {scene.engine.get(run.id)}", 30)
-    assert found is not None
-    return found
-
-
-def test_a_usage_limit_is_waited_for_and_told(scene: Scene) -> None:
-    scene.retries = RetryPolicy(1, 0.01, 0.01, model_wait_seconds=7200)
-    resets_at = int(scene.clock().timestamp()) + 3600
-    scene.scenario = refused_by_the_model(429, f"Claude AI usage limit reached|{resets_at}")
-    run = waiting(scene, scene.submitted())
-    assert run.state is RunState.QUEUED
-    assert run.attempts[0].failure is FailureKind.USAGE_LIMIT
-    assert "The run waits for the model's usage limit until" in (run.detail or "")
-    assert "waits for the model's usage limit until" in scene.comment
-    assert "claude-flow:running" in scene.labels
-    assert scene.engine.cancel(run.id)
-
-
-def test_a_limit_longer_than_a_run_waits_ends_it(scene: Scene) -> None:
-    scene.retries = RetryPolicy(3, 0.01, 0.01, model_wait_seconds=60)
-    resets_at = int(scene.clock().timestamp()) + 3600
-    scene.scenario = refused_by_the_model(429, f"Claude AI usage limit reached|{resets_at}")
-    run = scene.ended(scene.submitted())
-    assert (run.reason, len(run.attempts)) == (Reason.AGENT_FAILED, 1)
-    assert "claude_flow.model_wait_seconds" in scene.comment
-
-
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_what_the_model_refuses_for_good_is_not_tried_again(scene: Scene, status: int) -> None:
-    scene.scenario = refused_by_the_model(status)
-    run = scene.ended(scene.submitted())
-    assert (run.reason, len(run.attempts)) == (Reason.AGENT_FAILED, 1)
-    assert str(status) in scene.comment

@@ -15,9 +15,7 @@ from claude_flow.ports import AgentTask
 from claude_flow.testing.daemon_process import until
 from claude_flow.testing.fake_execution import Edit, Pause, Say, Scenario
 from claude_flow.workflow_file import Hooks
-from tests.unit.workflow.test_attempt import GREET, OPERATOR, WIDGETS, Scene, scene
-
-__all__ = ["scene"]
+from tests.unit.workflow.attempt_scene import GREET, OPERATOR, WIDGETS, Scene
 
 ALL = Hooks(after_create="create", before_run="begin", after_run="end", before_remove="clear")
 PARTS = ["hook-after-create", "hook-before-run", "agent", "hook-after-run", "hook-before-remove"]

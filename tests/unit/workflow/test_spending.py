@@ -1,4 +1,4 @@
-"""Budgets of a running agent: handed to it, and its end where it goes on without any left."""
+"""Budgets: handed to the agent, its end where it goes on without any left, and no new beginning."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import pytest
 
 from claude_flow.model.budgets import Budgets
 from claude_flow.model.failures import FailureKind
-from claude_flow.model.run import Reason, Run, Trigger, TriggerKind
+from claude_flow.model.run import Reason, Run, RunState, Trigger, TriggerKind
 from claude_flow.ports import AgentTask
 from claude_flow.testing.fake_execution import Action, Edit, Pause, Say, Scenario
 from claude_flow.workflow_file import Verify
-from tests.unit.workflow.test_attempt import OPERATOR, Scene, scene
-
-__all__ = ["scene"]
+from tests.unit.workflow.attempt_scene import GREET, OPERATOR, Scene
 
 SPEAKS = Say(
     json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": "x"}]}})
 )
 
 
-def result(cost_usd: float) -> Say:
-    event = {"type": "result", "subtype": "success", "is_error": False, "total_cost_usd": cost_usd}
+def result(cost_usd: float, *, is_error: bool = False) -> Say:
+    subtype = "error_during_execution" if is_error else "success"
+    event = {"type": "result", "subtype": subtype, "is_error": is_error, "total_cost_usd": cost_usd}
     return Say(json.dumps(event))
 
 
@@ -134,3 +133,26 @@ def test_a_bound_that_the_agent_kept_by_itself_is_told_by_its_name(scene: Scene)
     assert "what was left of the budget claude_flow.daily_budget_usd: 2.00 of 2.00 USD" in (
         run.detail or ""
     )
+
+
+def test_a_spent_run_budget_lets_no_further_attempt_begin(scene: Scene) -> None:
+    scene.budgets = Budgets(run_usd=1.0)
+    scene.scenario = Scenario((result(1.25, is_error=True),), 1)
+    run = scene.ended(scene.submitted())
+    assert run.reason is Reason.BUDGET_EXCEEDED
+    assert len(scene.execution.tasks) == 1
+    assert "claude_flow.run_budget_usd of 1.00 USD is used up (1.25 USD spent)" in scene.comment
+    assert scene.labels == {"claude-flow:failed"}
+
+
+def test_a_spent_daily_budget_refuses_a_run_that_no_poller_held(scene: Scene) -> None:
+    scene.budgets = Budgets(daily_usd=1.0)
+    scene.scenario = Scenario((*GREET.actions, result(1.25)))
+    first = scene.ended(scene.submitted())
+    assert first.reason is Reason.PULL_REQUEST_OPENED
+    again = Run.queued(scene.ref, Trigger(TriggerKind.CLI, "again"), scene.clock())
+    assert scene.engine.submit(again)
+    run = scene.ended(again)
+    assert (run.reason, run.state) == (Reason.BUDGET_EXCEEDED, RunState.FAILED)
+    assert "claude_flow.daily_budget_usd" in (run.detail or "")
+    assert "it resets at" in scene.comment

@@ -12,9 +12,7 @@ from claude_flow.model.run import Reason
 from claude_flow.ports import AgentTask
 from claude_flow.testing.fake_execution import Edit, Pause, RunOutOfMemory, Say, Scenario
 from claude_flow.workflow_file import OnFailure, Verify
-from tests.unit.workflow.test_attempt import OPERATOR, WIDGETS, Scene, scene
-
-__all__ = ["scene"]
+from tests.unit.workflow.attempt_scene import OPERATOR, WIDGETS, Scene
 
 FAILS = Scenario((Say("2 tests failed, hunter2"), Say("@maria fixes #3 ```")), exit_code=3)
 BEGINS = Say('{"type": "system", "subtype": "init", "session_id": "s-1"}')

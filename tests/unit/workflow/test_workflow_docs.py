@@ -12,7 +12,7 @@ from claude_flow.ports import Comment
 from claude_flow.workflow.briefing import variables
 from claude_flow.workflow_file import make_plan, parse
 from claude_flow.workflow_file.rendering import render
-from tests.unit.workflow.test_attempt import OPERATOR
+from tests.unit.workflow.attempt_scene import OPERATOR
 from tests.unit.workflow.test_texts import REF, issue
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -10,9 +10,7 @@ from claude_flow.errors import WorkspaceError
 from claude_flow.model.failures import FailureKind
 from claude_flow.model.run import Reason
 from claude_flow.testing.fake_execution import Edit, Scenario
-from tests.unit.workflow.test_attempt import LABEL, OPERATOR, WIDGETS, Scene, scene
-
-__all__ = ["scene"]
+from tests.unit.workflow.attempt_scene import LABEL, OPERATOR, WIDGETS, Scene
 
 PATH = OPERATOR.path
 

@@ -48,11 +48,12 @@ def unwanted(
 ) -> list[str]:
     """The releases to remove so that ``keep`` are left, those that were installed first.
 
-    Never the current one, the one before it, or one in use, however few are to be kept.
+    Never the current one, the one before it, or one in use, however few are to be kept. The
+    current one counts also where it is yet to be installed.
     """
     latest = sorted(there, key=lambda name: (there[name], name), reverse=True)
-    order = [*(name for name in (current, before) if name in there), *latest]
-    ranked = list(dict.fromkeys(order))
+    first = [current, before] if before in there else [current]
+    ranked = list(dict.fromkeys([*first, *latest]))
     safe = {current, before, *used}
     return sorted(name for name in ranked[keep:] if name not in safe)
 
