@@ -3,115 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import shutil
 import subprocess
-import sys
-import uuid
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from claude_flow.errors import ServiceError
 from claude_flow.execution.spec import AttemptFiles, AttemptSpec
 from claude_flow.execution.unit_control import Job, UnitControl, UnitSettings
-from claude_flow.execution.unit_files import instance_of, unit_of
 from claude_flow.execution.unit_release import UnitRelease
-from claude_flow.execution.units import UnitExecution
-from claude_flow.ports import (
-    AgentCommand,
-    AgentPlaces,
-    Excerpt,
-    Limits,
-    ProcessEnded,
-    Stop,
-)
+from claude_flow.ports import Excerpt, Stop
 from claude_flow.systemd.manager import SystemdUnits
-from claude_flow.testing.attempts import STOPS_ITS_WATCHER, Lines, first_task, until
-
-STATE = Path("/var/lib/claude-flow")
-PROBE = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
-WAITING = ("sh", "-c", "echo up; exec sleep 600")
-LIMITS = Limits(timeout_seconds=280, stall_timeout_seconds=280)
-
-
-class Attempt:
-    """One attempt in a unit of its own."""
-
-    def __init__(self) -> None:
-        self.run_id = f"host-1-{uuid.uuid4().hex[:10]}"
-        self.workspace = STATE / "workspaces" / self.run_id
-        self.run_directory = STATE / "runs" / self.run_id
-        self.scratch = self.run_directory / "1/scratch"
-        self.unit = unit_of(instance_of(self.run_id, 1))
-        self.output = Lines()
-        places = AgentPlaces(self.workspace, self.run_directory / "repo.git", STATE / "repos")
-        for directory in (self.workspace, places.repository):
-            directory.mkdir(parents=True)
-        self.control = UnitControl(UnitSettings(runs_directory=STATE / "runs"), SystemdUnits())
-        self.places = places
-
-    async def run(
-        self,
-        *argv: str,
-        number: int = 1,
-        copies: Mapping[Path, Excerpt] | None = None,
-        limits: Limits = LIMITS,
-        **environment: str,
-    ) -> ProcessEnded:
-        scratch = self.run_directory / str(number) / "scratch"
-        task = replace(first_task(self.workspace, scratch, self.run_id), attempt=number)
-        home, temporary = scratch / "home", scratch / "tmp"
-        command = AgentCommand(
-            argv,
-            {
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
-                "HOME": str(home),
-                "TMPDIR": str(temporary),
-                **environment,
-            },
-            "",
-            {},
-            directories=(home, temporary),
-            copies=copies or {},
-        )
-        execution = UnitExecution(
-            self.control,
-            places=lambda _: self.places,
-            is_wanted=lambda _: False,
-            clock=lambda: datetime.now(UTC),
-        )
-        return await execution.run(task, command, limits, self.output, lambda _: None)
-
-    async def probe(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """What the probe told, by try."""
-        ended = await self.run(sys.executable, "-c", PROBE, *arguments)
-        assert ended.exit_code == 0, ended
-        told = [json.loads(line) for line in self.output.lines]
-        return {answer["try"]: answer for answer in told}
-
-    def remove(self) -> None:
-        shutil.rmtree(self.workspace)
-        shutil.rmtree(self.run_directory)
-
-
-@pytest.fixture
-def attempt() -> Iterator[Attempt]:
-    attempt = Attempt()
-    yield attempt
-    attempt.remove()
-
-
-@pytest.fixture
-def other() -> Iterator[Attempt]:
-    other = Attempt()
-    yield other
-    other.remove()
+from claude_flow.testing.attempts import STOPS_ITS_WATCHER, until
+from tests.host.attempt import LIMITS, SECRET, STATE, WAITING, Attempt, processes_of
 
 
 def service_pid() -> int:
@@ -149,7 +56,7 @@ async def test_it_reaches_neither_the_service_nor_another_attempt(
     (other.workspace / "secret").write_text("of another run")
     neighbour = asyncio.create_task(other.run(*WAITING, KEY="sk-other"))
     await until(lambda: other.output.lines == ["up"])
-    pids = [service_pid(), *SystemdUnits().usage(other.unit).pids]
+    pids = [service_pid(), *processes_of(other.unit)]
     assert len(pids) >= 3
     processes = [
         f"{name}={path}"
@@ -238,29 +145,28 @@ async def test_nothing_of_it_is_left(attempt: Attempt) -> None:
     script = "setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' & echo started"
     ended = await attempt.run("sh", "-c", script)
     assert ended.exit_code == 0
-    assert SystemdUnits().usage(attempt.unit).pids == ()
+    assert processes_of(attempt.unit) == ()
     assert SystemdUnits().state(attempt.unit).active == "inactive"
 
 
 async def test_its_time_is_up_also_where_it_stops_its_watcher(attempt: Attempt) -> None:
-    settings = UnitSettings(runs_directory=STATE / "runs", overdue_seconds=1)
-    attempt.control = UnitControl(settings, SystemdUnits())
+    attempt.set_up(overdue_seconds=1)
     limits = replace(LIMITS, timeout_seconds=2)
     ended = await attempt.run("sh", "-c", STOPS_ITS_WATCHER, limits=limits)
     assert ended.stopped is Stop.TIMED_OUT
-    assert SystemdUnits().usage(attempt.unit).pids == ()
+    assert processes_of(attempt.unit) == ()
 
 
 async def test_the_models_key_is_in_no_property_of_the_unit(attempt: Attempt) -> None:
     running = asyncio.create_task(
-        attempt.run("sh", "-c", 'echo "${#KEY}"; exec sleep 600', KEY="sk-very-secret")
+        attempt.run("sh", "-c", 'echo "${#KEY}"; exec sleep 600', KEY=SECRET)
     )
     await until(lambda: attempt.output.lines == ["14"])
     shown = await asyncio.to_thread(
         subprocess.check_output, ["systemctl", "show", attempt.unit], text=True
     )
     assert "User=claude-flow-agent" in shown.splitlines()
-    assert "sk-very-secret" not in shown
+    assert SECRET not in shown
     assert "github-token" not in shown
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
