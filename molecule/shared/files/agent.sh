@@ -6,6 +6,27 @@ prompt=$(cat)
 case $prompt in *'exclamation mark'*) ;; *) exit 1 ;; esac
 case $prompt in
     *'take your time'*) sleep 10 ;;
+    *'see nothing of the host'*)
+        [ ! -e /var/lib/claude-flow/state.db ]
+        [ ! -e /etc/claude-flow ]
+        [ "$(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)" -lt 12 ]
+        # The only way out is a proxy, and that lets nothing through which no list names.
+        python3 - <<'END'
+import socket, urllib.error, urllib.request
+try:
+    urllib.request.urlopen("http://example.org/", timeout=20)
+except urllib.error.HTTPError as error:
+    assert error.code == 403 and b"execution.network_hosts" in error.read()
+else:
+    raise SystemExit("example.org was reached")
+try:
+    socket.create_connection(("192.0.2.1", 80), 5)
+except OSError:
+    pass
+else:
+    raise SystemExit("an address was reached past the proxy")
+END
+        ;;
     *'use up the memory'*) python3 -c 'print(len(b"x" * 2**30))' ;;
     *'wait until you may'*)
         # A test lets it go on; no longer than any test can take.
