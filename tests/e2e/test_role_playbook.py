@@ -102,6 +102,19 @@ def test_release_that_is_not_there_is_refused_on_the_host(preview: Preview) -> N
     assert TOKEN not in said
 
 
+def test_passwords_of_the_proxy_and_the_mirrors_are_not_shown(preview: Preview) -> None:
+    said = preview(
+        claude_flow_github_token=TOKEN,
+        claude_flow_config={"github": {"repositories": ["octo/widgets"]}},
+        claude_flow_proxy="http://builder:password-of-the-proxy@proxy.invalid:3128",
+        claude_flow_pip_config={"index-url": "https://me:password-of-pip@python.example.org/"},
+        claude_flow_npm_config={"//npm.example.org/:_authToken": "password-of-npm"},
+    )
+    # The proxy was looked at: nobody has a name that ends so.
+    assert "claude_flow_proxy: no way from this host to proxy.invalid:3128 " in said
+    assert "password-of" not in said
+
+
 @pytest.mark.parametrize(
     ("databases", "is_shared"), [(["db1", "db1"], True), (["db1", "db2"], False)]
 )
