@@ -12,6 +12,7 @@ from claude_flow.config import ConfigManager
 from claude_flow.engine.host import host_id
 from claude_flow.engine.record import RunRecord
 from claude_flow.engine.settings import EngineSettings
+from claude_flow.execution.forwarding import ForwardProxy
 from claude_flow.execution.sandbox import Network, SandboxMode, SandboxSettings
 from claude_flow.execution.unit_limits import UnitLimits
 from claude_flow.github import Login
@@ -120,6 +121,7 @@ def sandbox_settings(config: ConfigManager, environ: Mapping[str, str]) -> Sandb
         mode=SandboxMode(config.get("execution.sandbox")),
         network=Network(config.get("execution.network")),
         hosts=tuple(config.get("execution.network_hosts")),
+        forward=ForwardProxy.of(environ),
         programs=(Path(config.get("claude_flow.install_prefix")),),
         readable=tuple(map(Path, config.get("execution.readable_paths"))),
         writable=tuple(map(Path, config.get("execution.writable_paths"))),

@@ -12,6 +12,7 @@ import selectors
 import socket
 import tempfile
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any, cast
@@ -28,7 +29,15 @@ from proxy.http.parser import HttpParser
 from proxy.http.proxy import HttpProxyBasePlugin, HttpProxyPlugin
 from proxy.http.responses import PROXY_TUNNEL_ESTABLISHED_RESPONSE_PKT
 
-from claude_flow.execution.hosts import PLAIN_PORT, HostList, admitted, canonical
+from claude_flow.execution.forwarding import ForwardProxy, ProxyAddress
+from claude_flow.execution.hosts import (
+    PLAIN_PORT,
+    HostEntry,
+    HostList,
+    admitted,
+    canonical,
+    is_address,
+)
 
 LookUp = Callable[[str, int], list[str]]
 Told = Callable[[str, int, str], None]
@@ -42,6 +51,7 @@ _LOOK_SECONDS = 5.0
 _SILENCE_SECONDS = 10 * 365 * 24 * 3600
 _KEEPALIVE_SECONDS = 60
 _CONNECT_SECONDS = 20.0
+_PAUSE_SECONDS = 0.1
 # Pieces (of up to 128 KiB) that one side may be ahead of the other.
 _PIECES_AHEAD = 16
 _FORBIDDEN = 403
@@ -57,12 +67,20 @@ def addresses_of(host: str, port: int) -> list[str]:
 class Gateway:
     """Lets through what is in ``hosts``; ``told`` hears of what is not, in any thread.
 
-    ``look_up`` is what ``addresses_of`` is.
+    ``forward`` is the proxy through which this host goes out, ``look_up`` what ``addresses_of`` is.
     """
 
-    def __init__(self, hosts: HostList, told: Told, look_up: LookUp = addresses_of) -> None:
+    def __init__(
+        self,
+        hosts: HostList,
+        told: Told,
+        *,
+        forward: ForwardProxy | None = None,
+        look_up: LookUp = addresses_of,
+    ) -> None:
         self.hosts = hosts
         self.told = told
+        self.forward = forward or ForwardProxy()
         self.look_up = look_up
         self.places = threading.BoundedSemaphore(_CONNECTIONS)
         with tempfile.TemporaryDirectory(prefix="gateway-") as unused:
@@ -94,7 +112,12 @@ class Gateway:
 
     def _accept(self, listener: socket.socket) -> None:
         self.places.acquire()
-        connection, address = listener.accept()
+        try:
+            connection, address = listener.accept()
+        except OSError:  # gone already, or too many files are open: the next one may fare better
+            self.places.release()
+            time.sleep(_PAUSE_SECONDS)
+            return
         _without_delay(connection)
         start_threaded_work(self._flags, connection, address)
 
@@ -119,15 +142,20 @@ class _Connection(HttpProtocolHandler):
         return {descriptor: wanted for descriptor, wanted in events.items() if wanted}
 
     def _is_ahead(self) -> bool:
+        return any(g.upstream and len(g.upstream.buffer) > _PIECES_AHEAD for g in self._gates())
+
+    def _gates(self) -> list[_Gate]:
         if not isinstance(self.plugin, HttpProxyPlugin):
-            return False
-        gates = (gate for gate in self.plugin.plugins.values() if isinstance(gate, _Gate))
-        return any(g.upstream and len(g.upstream.buffer) > _PIECES_AHEAD for g in gates)
+            return []
+        return [gate for gate in self.plugin.plugins.values() if isinstance(gate, _Gate)]
 
     def shutdown(self) -> None:
         try:
             super().shutdown()
         finally:
+            # The library leaves the server's side open where the client's is broken.
+            for gate in self._gates():
+                gate.on_upstream_connection_close()
             _gateway(self.flags).places.release()
 
 
@@ -147,6 +175,7 @@ class _Gate(TcpUpstreamConnectionHandler, HttpProxyBasePlugin):
         super().__init__(*args, **kwargs)
         self._is_tunnel = False
         self._has_ended = False
+        self._forward: ProxyAddress | None = None
 
     def before_upstream_connection(self, request: HttpParser) -> HttpParser | None:
         """Connect, or raise HttpRequestRejected; None, for the library is not to."""
@@ -158,17 +187,30 @@ class _Gate(TcpUpstreamConnectionHandler, HttpProxyBasePlugin):
         if not entries:
             raise self._refusal(host, port, "not in execution.network_hosts")
         try:
-            addresses = gateway.look_up(canonical(host), port)
+            if not any(entry.is_loopback for entry in entries):
+                self._forward = gateway.forward.towards(canonical(host), is_tunnel=self._is_tunnel)
+            # A name that another proxy is asked for is looked up by that one alone.
+            if self._forward is None or is_address(canonical(host)):
+                addresses = self._judged(host, port, entries)
+            if self._forward is not None:
+                port_there = self._forward.port
+                self._connect(gateway.look_up(self._forward.host, port_there), port_there)
+            else:
+                self._connect(addresses, port)
         except (OSError, ValueError) as error:  # or no name that could be looked up
             raise _failure(host, port, error) from error
+        return None
+
+    def _judged(self, host: str, port: int, entries: tuple[HostEntry, ...]) -> list[str]:
+        """Where the host may be. Raises HttpRequestRejected if that is nowhere."""
+        addresses = _gateway(self.flags).look_up(canonical(host), port)
         judged = admitted(entries, addresses)
         if not judged:
             why = f"its address {', '.join(addresses)} is none that execution.network_hosts allows"
             raise self._refusal(host, port, why)
-        self._connect(host, port, judged)
-        return None
+        return judged
 
-    def _connect(self, host: str, port: int, addresses: list[str]) -> None:
+    def _connect(self, addresses: list[str], port: int) -> None:
         failure: OSError = OSError(errno.EHOSTUNREACH, "it has no address")
         for address in addresses:
             upstream = _Upstream(address, port)
@@ -181,7 +223,7 @@ class _Gate(TcpUpstreamConnectionHandler, HttpProxyBasePlugin):
                 _keep_alive(upstream.connection)
                 self.upstream = upstream
                 return
-        raise _failure(host, port, failure) from failure
+        raise failure
 
     def _refusal(self, host: str, port: int, why: str) -> HttpRequestRejected:
         _gateway(self.flags).told(host, port, why)
@@ -191,15 +233,24 @@ class _Gate(TcpUpstreamConnectionHandler, HttpProxyBasePlugin):
         """Pass the request on, or say that the tunnel stands."""
         if self.upstream is None:
             return None
+        name = (request.host or b"") + b":%d" % (request.port or 0)
+        if self._is_tunnel and self._forward is not None:
+            # What it answers is the answer, and then the tunnel.
+            lines = [b"CONNECT %s HTTP/1.1" % name, b"Host: " + name, *_lines(self._forward)]
+            self.upstream.queue(memoryview(b"\r\n".join([*lines, b"", b""])))
+            return request
         if self._is_tunnel:
             self.client.queue(PROXY_TUNNEL_ESTABLISHED_RESPONSE_PKT)
             return request
         # One request a connection: the next one may be for another host. And the host that
         # was judged is the one that the server is told.
         request.del_headers([b"proxy-authorization", b"proxy-connection", b"keep-alive"])
-        port = b"" if request.port == PLAIN_PORT else b":%d" % (request.port or 0)
-        request.add_headers([(b"Host", (request.host or b"") + port), (b"Connection", b"close")])
-        self.upstream.queue(memoryview(request.build()))
+        name = name.removesuffix(b":%d" % PLAIN_PORT)
+        request.add_headers([(b"Host", name), (b"Connection", b"close")])
+        if self._forward is not None and self._forward.authorization is not None:
+            authorization = self._forward.authorization.encode()
+            request.add_headers([(b"Proxy-Authorization", authorization)])
+        self.upstream.queue(memoryview(request.build(for_proxy=self._forward is not None)))
         return request
 
     def handle_client_data(self, raw: memoryview) -> memoryview | None:
@@ -245,6 +296,12 @@ def _rejected(status: int, reason: bytes, host: str, port: int, why: str) -> Htt
     text = f"claude_flow: no connection to {host}:{port}: {why}\n"
     headers = {b"Content-Type": b"text/plain; charset=utf-8"}
     return HttpRequestRejected(status, reason, headers, text.encode())
+
+
+def _lines(forward: ProxyAddress) -> list[bytes]:
+    if forward.authorization is None:
+        return []
+    return [b"Proxy-Authorization: " + forward.authorization.encode()]
 
 
 def _without_delay(connection: socket.socket) -> None:

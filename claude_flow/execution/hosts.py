@@ -48,8 +48,11 @@ class HostEntry:
         """
         found = _ENTRY.fullmatch(text)
         host = "" if found is None else canonical(found["host"])
-        is_address = _as_address(host) is not None
-        if found is None or (found["domain"] and is_address) or not (is_address or _is_name(host)):
+        if (
+            found is None
+            or (found["domain"] and is_address(host))
+            or not (is_address(host) or _is_name(host))
+        ):
             raise ValueError(f"{text!r} is no host, host:port or *.domain")
         port = None if found["port"] is None else int(found["port"])
         if port is not None and not 0 < port <= _HIGHEST_PORT:
@@ -65,7 +68,7 @@ class HostEntry:
             return False
         if not self.is_domain:
             return host == self.host
-        return host.endswith(f".{self.host}") and _is_name(host) and _as_address(host) is None
+        return host.endswith(f".{self.host}") and _is_name(host) and not is_address(host)
 
     def admits(self, address: str) -> bool:
         """Whether a host that it names may be at this address.
@@ -104,7 +107,7 @@ class HostList:
     def require_reachable(self) -> None:
         """Raise ValueError if an address is listed that is reached by nobody."""
         for entry in self.entries:
-            if _as_address(entry.host) is not None and not entry.admits(entry.host):
+            if is_address(entry.host) and not entry.admits(entry.host):
                 raise ValueError(
                     f"{entry.host!r} is never reached: link-local addresses and those where "
                     "clouds keep credentials are not, nor those of no single host"
@@ -131,6 +134,11 @@ def canonical(host: str) -> str:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     address = _as_address(bare)
     return str(address) if address is not None else bare.removesuffix(".").lower()
+
+
+def is_address(host: str) -> bool:
+    """Whether a ``canonical`` host is an address and no name."""
+    return _as_address(host) is not None
 
 
 def _is_name(host: str) -> bool:

@@ -125,7 +125,7 @@ class LocalExecution:
         lease = self._settings.lease
         begun_at = 0.0 if lease is None else lease.require()
         await self._sweep(task, marker)
-        files, command = self._write_down(task, command, limits)
+        files, wrapped = self._write_down(task, command, limits)
         # An attempt that an earlier daemon left unfinished has logs already; they are kept.
         begun = Marks.at_the_end(files)
         started_at = self._clock()
@@ -147,7 +147,7 @@ class LocalExecution:
             refusals=refusals,
         )
         with follower.telling_if_cut_short():
-            process = await self._to_the_end(task, command, files, follower, marker)
+            process = await self._to_the_end(task, wrapped, files, follower, marker)
             follower.read_rest()
             runner_code = await process.wait()
             result = AttemptResult.read(files.result) or _without_result(files, begun, runner_code)
@@ -159,13 +159,14 @@ class LocalExecution:
     async def _to_the_end(
         self,
         task: AgentTask,
-        command: AgentCommand,
+        wrapped: Wrapped,
         files: AttemptFiles,
         follower: Follower,
         marker: Mapping[str, str],
     ) -> Process:
         """Start the attempt's process and read along; nothing is left of it afterwards."""
-        starting = asyncio.create_task(_start_runner(files, command.environment))
+        environment = {**wrapped.unseen, **wrapped.command.environment}
+        starting = asyncio.create_task(_start_runner(files, environment))
         ends: list[asyncio.Task[None]] = []
 
         def give_up() -> None:
@@ -182,12 +183,12 @@ class LocalExecution:
                     await _finish(lambda: self._end_runner(starting.result()))
         finally:
             await self._sweep(task, marker)
-            await _finish(lambda: _remove_all(command.directories))
+            await _finish(lambda: _remove_all(wrapped.command.directories))
         return process
 
     def _write_down(
         self, task: AgentTask, command: AgentCommand, limits: Limits
-    ) -> tuple[AttemptFiles, AgentCommand]:
+    ) -> tuple[AttemptFiles, Wrapped]:
         """Have all that it starts with; gives its files, and the command as it is started."""
         directory = AttemptFiles.of(task, self._settings.runs_directory).directory
         try:
@@ -205,7 +206,7 @@ class LocalExecution:
                 f"could not prepare attempt {task.attempt} of {task.run_id}: {error}",
                 hint="check the space and the rights of the service's state directory",
             ) from error
-        return spec.files, wrapped.command
+        return spec.files, wrapped
 
     def _spec(
         self, task: AgentTask, wrapped: Wrapped, limits: Limits, directory: Path

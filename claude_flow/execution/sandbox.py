@@ -15,6 +15,7 @@ from pathlib import Path
 
 from claude_flow.errors import ExecutionError, SandboxUnavailableError
 from claude_flow.execution.bubblewrap import SYSTEM_DIRECTORIES, View, wrapped
+from claude_flow.execution.forwarding import ForwardProxy
 from claude_flow.execution.hosts import HostList
 from claude_flow.execution.way_out import (
     Passed,
@@ -32,8 +33,8 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 _INSTALL = "install the package bubblewrap"
 _ALLOW = (
     "allow unprivileged user namespaces to the service (sysctl user.max_user_namespaces and "
-    "kernel.unprivileged_userns_clone, an AppArmor profile for bwrap, RestrictNamespaces= and "
-    "ProtectKernelTunables= of its unit)"
+    "kernel.unprivileged_userns_clone, an AppArmor profile for bwrap, RestrictNamespaces=, "
+    "ProtectKernelTunables= and RestrictSUIDSGID= of its unit)"
 )
 
 
@@ -60,13 +61,15 @@ class SandboxSettings:
     ``is_local`` says whether attempts are this process's children: units are bounded by systemd.
     ``programs`` are directories of installed agents, ``hidden`` the service's own files and
     directories; ``search_path`` is where bubblewrap itself is looked for. ``hosts`` is what
-    ``Network.HOSTS`` allows, beside the hosts that an agent itself needs.
+    ``Network.HOSTS`` allows, beside the hosts that an agent itself needs, ``forward`` the proxy
+    through which such attempts go out.
     """
 
     is_local: bool = True
     mode: SandboxMode = SandboxMode.AUTO
     network: Network = Network.OPEN
     hosts: tuple[str, ...] = ()
+    forward: ForwardProxy = field(default_factory=ForwardProxy)
     programs: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
@@ -103,10 +106,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """A command started where it belongs; ``hosts`` is what its proxy allows, None without one."""
+    """A command started where it belongs; ``hosts`` is what its proxy allows, None without one.
+
+    ``unseen`` are variables for ``claude-flow-run``, which the agent does not get.
+    """
 
     command: AgentCommand
     hosts: tuple[str, ...] | None = None
+    unseen: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -150,7 +157,8 @@ class Sandbox:
             return Wrapped(replace(command, argv=argv))
         texts = (*self.settings.hosts, *command.hosts)
         environment = {**command.environment, **proxy_environment(_hosts_of(texts))}
-        return Wrapped(replace(command, argv=argv, environment=environment), texts)
+        bounded = replace(command, argv=argv, environment=environment)
+        return Wrapped(bounded, texts, self.settings.forward.to_environment())
 
     def _tried(self) -> Trial | None:
         """None if no sandbox is wanted."""

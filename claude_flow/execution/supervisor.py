@@ -110,7 +110,7 @@ class Supervisor:
         environment = self._spec.agent_environment(os.environ)
         with (
             self._spec.files.prompt.open("rb") as prompt,
-            way_out(self._spec) as passed,
+            way_out(self._spec, os.environ) as passed,
         ):
             return subprocess.Popen(
                 self._spec.argv,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from claude_flow.execution import door
+from claude_flow.execution.forwarding import ForwardProxy
 from claude_flow.execution.hosts import HostList, canonical
 from claude_flow.execution.refusals import RefusalLog
 from claude_flow.execution.spec import AttemptSpec
@@ -31,15 +32,22 @@ class Passed:
 
 
 @contextmanager
-def way_out(spec: AttemptSpec) -> Iterator[Passed]:
-    """A proxy that serves whoever is started with what this gives. Raises OSError, ValueError."""
+def way_out(spec: AttemptSpec, own: Mapping[str, str]) -> Iterator[Passed]:
+    """A proxy that serves whoever is started with what this gives; ``own`` is our environment.
+
+    Raises OSError, and ValueError for a spec that nobody of us wrote.
+    """
     if spec.hosts is None:
         yield Passed()
         return
     # Late: it loads a library of which few attempts need anything.
     from claude_flow.execution.gateway import Gateway  # noqa: PLC0415
 
-    gateway = Gateway(HostList.of(spec.hosts), RefusalLog(spec.files.refusals).add)
+    gateway = Gateway(
+        HostList.of(spec.hosts),
+        RefusalLog(spec.files.refusals).add,
+        forward=ForwardProxy.from_environment(own),
+    )
     ours, theirs = socket.socketpair()
     gateway.open(ours)
     with theirs:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 
 import pytest
 
+from claude_flow.execution.forwarding import ForwardProxy
 from claude_flow.execution.gateway import Gateway
 from claude_flow.execution.hosts import HostList
 
@@ -59,7 +61,11 @@ def open_gateway() -> Iterator[Open]:
     """Opens proxies; ``names`` gives the addresses of names."""
     with ExitStack() as stack:
 
-        def open_it(hosts: Sequence[str], names: dict[str, list[str]] | None = None) -> Inside:
+        def open_it(
+            hosts: Sequence[str],
+            names: dict[str, list[str]] | None = None,
+            forward: ForwardProxy | None = None,
+        ) -> Inside:
             def look_up(host: str, _port: int) -> list[str]:
                 inside.looked_up.append(host)
                 if names is None or host not in names:
@@ -71,7 +77,8 @@ def open_gateway() -> Iterator[Open]:
             gateway = Gateway(
                 HostList.of(hosts),
                 lambda host, port, _why: inside.refused.append((host, port)),
-                look_up,
+                forward=forward,
+                look_up=look_up,
             )
             ours, theirs = socket.socketpair()
             gateway.open(ours)
@@ -243,3 +250,84 @@ def test_more_connections_than_there_are_places_wait(
                 connection.close()
             late.settimeout(SOON_SECONDS)
             assert late.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+# --- through the host's own proxy ---------------------------------------------------------------
+
+
+def forward_to(server: socket.socket, direct: str = "") -> ForwardProxy:
+    address = f"http://us%40er:word@127.0.0.1:{port_of(server)}"
+    return ForwardProxy(plain=address, tunnel=address, direct=direct)
+
+
+def test_a_tunnel_leads_through_the_hosts_own_proxy(
+    open_gateway: Open, server: socket.socket
+) -> None:
+    inside = open_gateway(["*.example.test"], LOCAL, forward_to(server))
+    with inside.connect() as way:
+        way.sendall(b"CONNECT a.example.test:443 HTTP/1.1\r\nX-Own: kept inside\r\n\r\n")
+        with accepted(server) as far:
+            assert far.recv(4096).decode().split("\r\n") == [
+                "CONNECT a.example.test:443 HTTP/1.1",
+                "Host: a.example.test:443",
+                f"Proxy-Authorization: Basic {b64encode(b'us@er:word').decode()}",
+                "",
+                "",
+            ]
+            far.sendall(b"HTTP/1.1 200 Come in\r\n\r\n")
+            assert way.recv(4096) == b"HTTP/1.1 200 Come in\r\n\r\n"
+            way.sendall(b"hello")
+            assert far.recv(100) == b"hello"
+    # The name was that proxy's to look up.
+    assert inside.looked_up == ["127.0.0.1"]
+
+
+def test_a_plain_request_leads_through_it(open_gateway: Open, server: socket.socket) -> None:
+    inside = open_gateway(["a.example.test"], LOCAL, forward_to(server))
+    with inside.connect() as way:
+        way.sendall(
+            b"GET http://a.example.test/x?y HTTP/1.1\r\nHost: other.test\r\n"
+            b"Proxy-Authorization: Basic of the agent\r\n\r\n"
+        )
+        with accepted(server) as far:
+            lines = far.recv(4096).decode().split("\r\n")
+            assert lines[0] == "GET http://a.example.test:80/x?y HTTP/1.1"
+            assert "Host: a.example.test" in lines
+            assert f"Proxy-Authorization: Basic {b64encode(b'us@er:word').decode()}" in lines
+            assert "Basic of the agent" not in str(lines)
+
+
+@pytest.mark.parametrize("target", ["b.example.test:443", "169.254.169.254:443", "10.0.0.1:443"])
+def test_it_is_asked_for_nothing_that_is_not_listed(
+    open_gateway: Open, server: socket.socket, target: str
+) -> None:
+    names = {"169.254.169.254": ["169.254.169.254"]}
+    inside = open_gateway(["a.example.test", "169.254.169.254"], names, forward_to(server))
+    answer = inside.ask(f"CONNECT {target} HTTP/1.1\n\n")
+    assert answer.startswith("HTTP/1.1 403")
+    assert "us@er" not in answer
+
+
+def test_what_is_reached_without_it_is_judged_here(
+    open_gateway: Open, server: socket.socket
+) -> None:
+    port = port_of(server)
+    hosts = [f"127.0.0.1:{port}", f"*.corp.test:{port}"]
+    names = LOCAL | {"a.corp.test": ["127.0.0.1"]}
+    inside = open_gateway(
+        hosts, names, ForwardProxy(tunnel="http://127.0.0.1:1", direct=".corp.test")
+    )
+    # This host's loopback is nothing that another proxy could reach.
+    with closing(inside.tunnel(f"127.0.0.1:{port}")), accepted(server):
+        pass
+    assert inside.ask(f"CONNECT a.corp.test:{port} HTTP/1.1\n\n").startswith("HTTP/1.1 403")
+
+
+def test_where_it_is_away_or_no_http_that_is_told_without_its_password(open_gateway: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        away = forward_to(gone)
+    for forward in (away, ForwardProxy(tunnel="socks5://me:word@127.0.0.1:1")):
+        inside = open_gateway(["a.example.test"], LOCAL, forward)
+        answer = inside.ask("CONNECT a.example.test:443 HTTP/1.1\n\n")
+        assert answer.startswith("HTTP/1.1 502")
+        assert "word" not in answer

@@ -179,6 +179,38 @@ def test_where_nothing_could_bound_it_a_list_is_refused(
     assert f"execution.{next(iter(execution))}" in daemon.last_words()
 
 
+def test_a_proxy_of_the_services_is_gone_through_and_not_shown(host: Installation) -> None:
+    host.configure(execution={"network_hosts": ["example.org"]})
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        asked: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                asked.append(connection.recv(4096))
+                connection.sendall(b"from afar")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"http://me:word-of-the-proxy@127.0.0.1:{proxy.getsockname()[1]}"
+        daemon = host.start(environ={"HTTPS_PROXY": address, "NO_PROXY": "127.0.0.1"})
+        work = """
+seen["answer"] = tunnel("example.org:443", b"hello")
+seen["environment"] = dict(os.environ)
+"""
+        found = found_by(host, daemon, work)
+        thread.join()
+    assert found["answer"] == "from afar"
+    assert asked[0].startswith(b"CONNECT example.org:443 HTTP/1.1")
+    assert asked[1] == b"hello"
+    assert found["environment"]["HTTPS_PROXY"] == "http://127.0.0.1:61080"
+    kept = [path for path in (host.state / "runs").rglob("*") if path.is_file()]
+    texts = [json.dumps(found), host.log.read_text(), *(path.read_text() for path in kept)]
+    assert not any("word-of-the-proxy" in text for text in texts)
+
+
 def test_the_agents_own_loopback_needs_no_proxy(host: Installation) -> None:
     host.configure(execution={"network_hosts": []})
     work = """
