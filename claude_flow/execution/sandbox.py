@@ -34,7 +34,7 @@ _INSTALL = "install the package bubblewrap"
 _ALLOW = (
     "allow unprivileged user namespaces to the service (sysctl user.max_user_namespaces and "
     "kernel.unprivileged_userns_clone, an AppArmor profile for bwrap, RestrictNamespaces=, "
-    "ProtectKernelTunables= and RestrictSUIDSGID= of its unit)"
+    "ProtectKernelTunables=, ProtectHostname= and RestrictSUIDSGID= of its unit)"
 )
 
 
