@@ -83,6 +83,8 @@ class Gateway:
         self.forward = forward or ForwardProxy()
         self.look_up = look_up
         self.places = threading.BoundedSemaphore(_CONNECTIONS)
+        # The library's log would hold what clients send, with their secrets.
+        logging.getLogger(proxy.__name__).setLevel(logging.CRITICAL + 1)
         with tempfile.TemporaryDirectory(prefix="gateway-") as unused:
             self._flags = FlagParser.initialize(
                 ["--data-dir", unused, "--cache-dir", unused],
@@ -92,8 +94,6 @@ class Gateway:
                 timeout=_SILENCE_SECONDS,
             )
         self._flags.gateway = self
-        # The library's log would hold what clients send, with their secrets.
-        logging.getLogger(proxy.__name__).setLevel(logging.CRITICAL + 1)
 
     def open(self, channel: socket.socket) -> None:
         """Serve, in a thread, whoever comes to the socket that is handed in over ``channel``.
