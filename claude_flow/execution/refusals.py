@@ -31,8 +31,9 @@ class RefusalLog:
             if host in self._told or len(self._told) == _HOSTS:
                 return
             self._told.add(host)
-            # An agent may ask for anything; JSON leaves of that one line of plain characters.
-            line = json.dumps({"host": host[:_LONGEST_NAME], "port": port, "why": why})
+            # An agent may ask for anything: what is told of it has no control characters.
+            shown = host[:_LONGEST_NAME].encode("unicode_escape").decode("ascii")
+            line = json.dumps({"host": shown, "port": port, "why": why})
             with self._path.open("a", encoding="ascii") as stream:
                 stream.write(line + "\n")
 
