@@ -35,7 +35,7 @@ AMPLE = Limits(timeout_seconds=240, stall_timeout_seconds=120)
 SOON_SECONDS = 150
 KEY = "sk-ant-made-up-0123456789"
 DEFAULT_TOOLS = tuple(config_schema().settings["claude_flow.allowed_tools"].default)
-ALLOWED = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "PATH", "LANG")
+ALLOWED: tuple[str, ...] = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "PATH", "LANG")
 # What the programs are known to leave where they are not kept apart.
 _LITTER = re.compile(r"\.?(claude(\.json|-\d+)?|ruflo|swarm|hive-mind|npm|node-compile-cache)")
 
@@ -116,6 +116,7 @@ class Bench:
         self._execution = self._executing(None)
         self._since = time.time()
         self.seconds = 0.0
+        self.allowed = ALLOWED
         self.around: Callable[[AgentCommand], AgentCommand] = as_it_is
 
     def _executing(self, sandbox: Sandbox | None) -> LocalExecution:
@@ -124,10 +125,13 @@ class Bench:
         )
         return LocalExecution(settings, clock=lambda: datetime.now(UTC), sandbox=sandbox)
 
-    def bound_to_hosts(self, *hosts: str) -> None:
-        """Run it in a sandbox whence it reaches its model and these."""
+    def bound_to_its_model(self, *readable: Path) -> None:
+        """Run it in a sandbox whence it reaches its model alone, and reads these files too."""
         settings = SandboxSettings(
-            mode=SandboxMode.REQUIRED, network=Network.HOSTS, hosts=hosts, programs=(self.prefix,)
+            mode=SandboxMode.REQUIRED,
+            network=Network.HOSTS,
+            programs=(self.prefix,),
+            readable=readable,
         )
         self._execution = self._executing(Sandbox(settings))
 
@@ -144,7 +148,7 @@ class Bench:
             install_prefix=self.prefix,
             max_turns=max_turns,
             budget_usd=budget_usd,
-            environment_allowlist=ALLOWED,
+            environment_allowlist=self.allowed,
             allowed_tools=allowed_tools,
         )
         if self.kind != "command":

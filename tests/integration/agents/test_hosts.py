@@ -1,14 +1,24 @@
 """The real programs in a sandbox whence they reach their model, and nothing else."""
 
+import asyncio
+import contextlib
 import json
 import re
+import ssl
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from claude_flow.model.events import HostRefused
 from claude_flow.testing.messages_api import MessagesApi
 from claude_flow.testing.messages_script import bash, write_file
-from tests.integration.agents.conftest import AGENTS, Bench
+from claude_flow.testing.serving import LoopbackServer
+from tests.certificates import certificate
+from tests.integration.agents.conftest import AGENTS, ALLOWED, Bench
+
+__all__ = ["certificate"]
 
 # Its own words, without a line's end: the shell of the tool has both kinds of quotes.
 REACH = """python3 -c "
@@ -32,7 +42,7 @@ json.dump(told, open('reached', 'w'))
 async def test_it_works_with_its_model_and_reaches_nothing_else(
     bench: Bench, api: MessagesApi
 ) -> None:
-    bench.bound_to_hosts()
+    bench.bound_to_its_model()
     api.script([write_file("made.py", "print(1)\n")], [bash(REACH)])
     verdict = await bench.run()
     assert verdict.reason is None, verdict
@@ -44,3 +54,41 @@ async def test_it_works_with_its_model_and_reaches_nothing_else(
     refused = [event.what for event in bench.events() if isinstance(event.what, HostRefused)]
     assert {one.host for one in refused} == {"example.org"}, refused
     assert all(re.search("execution.network_hosts", one.why) for one in refused)
+
+
+@pytest.mark.parametrize("bench", AGENTS, indirect=True)
+async def test_it_speaks_tls_with_its_model(
+    bench: Bench, api: MessagesApi, server: LoopbackServer, certificate: Path
+) -> None:
+    async with in_front_of(server, certificate) as address:
+        bench.host |= {"ANTHROPIC_BASE_URL": address, "NODE_EXTRA_CA_CERTS": str(certificate)}
+        bench.allowed = (*ALLOWED, "NODE_EXTRA_CA_CERTS")
+        bench.bound_to_its_model(certificate)
+        api.script([write_file("made.py", "print(1)\n")])
+        verdict = await bench.run()
+    assert verdict.reason is None, verdict
+    assert (bench.workspace / "made.py").exists()
+    assert not any(isinstance(event.what, HostRefused) for event in bench.events())
+
+
+@contextlib.asynccontextmanager
+async def in_front_of(server: LoopbackServer, certificate: Path) -> AsyncIterator[str]:
+    """The address of what speaks TLS for a server that does not."""
+    behind = int(server.url.rpartition(":")[2])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+
+    async def pass_on(reader: StreamReader, writer: StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", behind)
+        await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+
+    front = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with front:
+        yield f"https://localhost:{front.sockets[0].getsockname()[1]}"
