@@ -38,8 +38,8 @@ vm: ## the role on virtual machines, Debian 12 and 13: memory limits, reboots, p
 	MOLECULE_TARGETS=bookworm tools/molecule.sh vm
 	MOLECULE_TARGETS=trixie tools/molecule.sh vm
 
-nightly: vm ## what takes too long for each change: an upgrade, a fleet, virtual machines, every wall of both sandboxes, a hundred thousand cases a property
-	tools/molecule.sh upgrade fleet hardening local
+nightly: vm ## what takes too long for each change: an upgrade, a fleet, a host behind a proxy, virtual machines, every wall of both sandboxes, a hundred thousand cases a property
+	tools/molecule.sh upgrade fleet hardening local mirrors
 	CONFIG_PROPERTY_CASES=100000 .venv/bin/pytest -n 4 --timeout 0 tests/unit/config/test_properties.py
 
 bench: ## measure against peers
