@@ -181,6 +181,25 @@ async def test_an_end_by_somebody_elses_hand_is_told(attempt: Attempt) -> None:
     assert (ended.exit_code, ended.stopped) == (143, None)
 
 
+async def test_a_killed_watcher_is_told_and_nothing_is_left(attempt: Attempt) -> None:
+    ended = await attempt.run("sh", "-c", "setsid sleep 600 & kill -KILL $PPID; exec sleep 600")
+    assert (ended.exit_code, ended.stopped) == (137, None)
+    assert processes_of(attempt.unit) == ()
+
+
+async def test_one_that_another_attempt_killed_is_told_and_leaves_nothing(
+    attempt: Attempt, other: Attempt
+) -> None:
+    """All are one user's: this is what an agent can do to others, and all that it can."""
+    attempt.is_wanted = other.is_wanted = True  # two daemons in one: neither tidies the other's up
+    neighbour = asyncio.create_task(other.run(*WAITING))
+    await until(lambda: other.output.lines == ["up"])
+    ended = await attempt.run("sh", "-c", "kill -KILL -1; exec sleep 600")
+    for killed in (ended, await neighbour):
+        assert (killed.exit_code, killed.stopped) == (137, None)
+    assert processes_of(attempt.unit) == processes_of(other.unit) == ()
+
+
 @pytest.mark.parametrize("unit", ["ssh.service", "claude-flow.service"])
 def test_no_other_unit_is_the_services_to_start(unit: str) -> None:
     assert os.geteuid() != 0
