@@ -79,12 +79,16 @@ class Follower:
         overdue_at = loop.time() + self._longest_seconds
         try:
             while not ended.done():
+                begun_at = loop.time()
                 more = self._read()
+                took_seconds = loop.time() - begun_at
                 if self._gave_up is None:
                     self._gave_up = self._pointless(is_overdue=loop.time() >= overdue_at)
                     if self._gave_up is not None:
                         give_up()
-                await asyncio.wait({ended}, timeout=0 if more else self._poll_seconds)
+                # In a flood no more than half of the loop's time: it is all attempts'.
+                pause = took_seconds if more else self._poll_seconds
+                await asyncio.wait({ended}, timeout=pause)
         finally:
             ended.cancel()
 

@@ -8,7 +8,7 @@ from typing import Self
 
 # The last words (stream-json's result) matter most: this much of them is kept beyond the bound.
 _LAST_WORDS_BYTES = 1024 * 1024
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 32 * 1024
 
 
 class BoundedLog:
@@ -86,8 +86,8 @@ class LogTail:
     def lines(self) -> list[str]:
         """The lines finished since the last call, without their ends; invalid UTF-8 replaced.
 
-        At most about a megabyte per call (and always whole lines), so that a flood does not
-        hold up the caller; empty means that there is nothing new.
+        Beyond one line at most 32 KiB per call, so that a flood of short ones does not hold up
+        the caller; empty means that there is nothing new.
         """
         while chunk := self._next_chunk():
             cut = chunk.rfind(b"\n") + 1

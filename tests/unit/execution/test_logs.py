@@ -37,6 +37,16 @@ def test_a_tail_gives_what_was_written_however_it_came(
     ]
 
 
+def test_a_flood_of_short_lines_comes_in_parts(tmp_path: Path) -> None:
+    """Whoever reads has others to read from, too."""
+    path = tmp_path / "log"
+    path.write_bytes(b".\n" * 100_000)
+    tail = LogTail(path)
+    parts = list(iter(tail.lines, []))
+    assert sum(map(len, parts)) == 100_000
+    assert max(map(len, parts)) <= 16 * 1024
+
+
 def test_a_line_of_megabytes_comes_whole(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"x" * 3_500_000 + b"\nnext\nrest")
